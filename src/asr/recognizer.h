@@ -1,0 +1,79 @@
+/* recognizer.h - what every recogniser is to the rest of the program.
+ *
+ * Everything that listens is a stream. A recogniser says for each of its streams what the next piece of work
+ * is and does one short step for a whole batch of streams in the same phase. It knows nothing of sockets or
+ * jobs, and the scheduler knows nothing of models.
+ *
+ * Threads: feed, finish and result are called by the stream's owner, one thread at a time; next and step by
+ * the scheduler's thread, possibly at the same moment as feed. A recogniser keeps what both touch behind the
+ * stream's inbox (pcm_inbox.h) or its own lock. close is called when neither will be called again. */
+#ifndef PN_ASR_RECOGNIZER_H
+#define PN_ASR_RECOGNIZER_H
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "text/transcript.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pn_recognizer;
+struct pn_stream;
+
+/* What a client wants of one stream; strings are copied by open. */
+struct pn_recognition {
+    const char *language; /* ISO 639-1, "" to detect */
+    const char *task;     /* "transcribe" or "translate" */
+    bool live;            /* a microphone: goes before files */
+};
+
+/* The next piece of work of a stream. phase 0: nothing to do now. */
+struct pn_work {
+    int phase;
+    int rows;            /* matrix rows it adds to a batch; the scheduler keeps a row budget */
+    int64_t cost_us;     /* a guess of what it adds to the step's time */
+    int64_t deadline_us; /* monotonic; the batch is chosen oldest deadline first */
+};
+
+struct pn_recognizer_ops {
+    /* -PN_EUNSUPPORTED (language, task: the text names the model that would do), -PN_ENOMEM. */
+    int (*open)(struct pn_recognizer *r, const struct pn_recognition *want, struct pn_stream **ret,
+                struct pn_err *err);
+    /* 16 kHz, mono, -1..1; copied into a bounded inbox. Takes all n or none: -PN_EFULL, then try after a
+     * wake. */
+    int (*feed)(struct pn_stream *s, const float *pcm, size_t n);
+    int (*finish)(struct pn_stream *s); /* no more audio will come */
+    struct pn_work (*next)(const struct pn_stream *s);
+    /* One step of `phase` for every stream of the batch. A failure stays with its stream (see status). */
+    void (*step)(struct pn_recognizer *r, int phase, struct pn_stream *const *batch, size_t n);
+    /* 0: going on; 1: final result is ready; -PN_E*: failed, text in *err. */
+    int (*status)(const struct pn_stream *s, struct pn_err *err);
+    /* An immutable snapshot, partial or final; the caller's to free. */
+    int (*result)(struct pn_stream *s, struct pn_transcript **ret, struct pn_err *err);
+    double (*position)(const struct pn_stream *s); /* seconds of audio recognised so far, for progress */
+    void (*close)(struct pn_stream *s);
+    void (*free)(struct pn_recognizer *r); /* no stream is open */
+};
+
+/* Embedded first in every recogniser. */
+struct pn_recognizer {
+    const struct pn_recognizer_ops *ops;
+    const char *name; /* "sphinx": what `model` says in answers and metrics */
+    /* Set by the scheduler that the recogniser joins; a recogniser with threads of its own calls it when
+     * `next` of one of its streams may have changed. Any thread; NULL before joining. */
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+};
+
+/* Embedded first in every stream; the fields are the scheduler's. */
+struct pn_stream {
+    struct pn_recognizer *recognizer;
+    struct pn_stream *prev, *next;
+    /* Something changed: room in the inbox, new text, the end. Scheduler or recogniser thread. */
+    void (*progress)(void *ctx);
+    void *progress_ctx;
+    bool live;
+    bool stepping; /* in the batch that runs now */
+};
+
+#endif

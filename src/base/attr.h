@@ -1,0 +1,18 @@
+/* attr.h - compiler attributes and small macros used everywhere. */
+#ifndef PN_BASE_ATTR_H
+#define PN_BASE_ATTR_H
+
+#include <stddef.h>
+
+#define PN_MUST_CHECK         __attribute__((warn_unused_result))
+#define PN_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#define PN_ARRAY_LEN(a)       (sizeof(a) / sizeof((a)[0]))
+#define PN_UNREACHABLE()      __builtin_unreachable()
+
+#define PN_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define PN_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* The struct that embeds `member` at `ptr`. */
+#define PN_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#endif

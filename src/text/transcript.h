@@ -1,0 +1,50 @@
+/* transcript.h - recognised text with its times. Immutable once finished; one owner, who frees it. */
+#ifndef PN_TEXT_TRANSCRIPT_H
+#define PN_TEXT_TRANSCRIPT_H
+
+#include "base/arena.h"
+#include "base/attr.h"
+#include "base/error.h"
+
+struct pn_word {
+    const char *text;  /* as spoken order, with the leading space that joins it to the text */
+    double start, end; /* seconds from the start of the audio */
+    double confidence; /* mean token probability, 0..1 */
+};
+
+/* The fields of Whisper's segments (spec http-apis 1.1). */
+struct pn_segment {
+    int id;            /* from 0 */
+    int64_t seek;      /* 10 ms frames: start of the window or utterance that held it */
+    double start, end; /* seconds */
+    const char *text;  /* with its leading space, as Whisper has it */
+    const int32_t *tokens;
+    size_t n_tokens;
+    double temperature;
+    double avg_logprob; /* natural log */
+    double compression_ratio;
+    double no_speech_prob;
+    double confidence; /* 0..1 */
+    const struct pn_word *words;
+    size_t n_words;
+};
+
+struct pn_transcript {
+    struct pn_arena *arena;            /* holds everything below and this struct's strings */
+    const char *model;                 /* "sphinx" */
+    const char *language;              /* ISO 639-1: "en"; "" when nothing was said and nothing was given */
+    const char *task;                  /* "transcribe" or "translate" */
+    double duration;                   /* seconds of audio */
+    const char *text;                  /* all segments, joined and trimmed */
+    const struct pn_segment *segments; /* in time order */
+    size_t n_segments;
+    bool final; /* no more will come */
+};
+
+/* An empty transcript over a fresh arena; the maker fills it, then hands it over. */
+PN_MUST_CHECK int pn_transcript_new(size_t limit_bytes, struct pn_transcript **ret);
+struct pn_transcript *pn_transcript_free(struct pn_transcript *t); /* accepts NULL, returns NULL */
+/* Whisper's measure: bytes of `text` / bytes of its zlib stream; 0 for the empty text. */
+double pn_compression_ratio(struct pn_str text);
+
+#endif
