@@ -24,6 +24,9 @@ PN_MUST_CHECK int pn_pcm_inbox_push(struct pn_pcm_inbox *in, const float *pcm, s
 void pn_pcm_inbox_finish(struct pn_pcm_inbox *in);
 /* Takes up to `cap` samples; *ret_end tells that nothing is left and nothing will come. */
 size_t pn_pcm_inbox_take(struct pn_pcm_inbox *in, float *pcm, size_t cap, bool *ret_end);
+/* Copies up to `cap` of the oldest samples and leaves them there; *ret_last: these are all there will be. */
+size_t pn_pcm_inbox_peek(struct pn_pcm_inbox *in, float *pcm, size_t cap, bool *ret_last);
+void pn_pcm_inbox_drop(struct pn_pcm_inbox *in, size_t n); /* forgets the oldest n, at most all */
 size_t pn_pcm_inbox_len(struct pn_pcm_inbox *in, bool *ret_finished);
 
 #endif

@@ -36,6 +36,9 @@ struct pn_work {
 };
 
 struct pn_recognizer_ops {
+    /* 0, or what open would say to `want` for all times (language, task), before a slot is free. Any thread.
+     */
+    int (*check)(const struct pn_recognizer *r, const struct pn_recognition *want, struct pn_err *err);
     /* -PN_EUNSUPPORTED (language, task: the text names the model that would do), -PN_ENOMEM. */
     int (*open)(struct pn_recognizer *r, const struct pn_recognition *want, struct pn_stream **ret,
                 struct pn_err *err);
@@ -60,7 +63,8 @@ struct pn_recognizer {
     const struct pn_recognizer_ops *ops;
     const char *name; /* "sphinx": what `model` says in answers and metrics */
     /* Set by the scheduler that the recogniser joins; a recogniser with threads of its own calls it when
-     * `next` of one of its streams may have changed. Any thread; NULL before joining. */
+     * `next` of one of its streams may have changed. Any thread, under any lock, but only while one of its
+     * streams is open: the scheduler may be gone otherwise. */
     void (*wake)(void *ctx);
     void *wake_ctx;
 };

@@ -25,7 +25,7 @@ struct pn_decoder_options {
 };
 
 struct pn_decoder_info {
-    double duration_s;  /* by the container's word; < 0 when it does not say */
+    double duration_s;  /* by the container's word, a guess for some; < 0 when it does not say */
     char format[32];    /* "mov,mp4", "ogg" */
     char codec[32];     /* "aac" */
     int rate, channels; /* of the source */
@@ -45,10 +45,11 @@ struct pn_decoder;      /* one thread at a time */
 PN_MUST_CHECK int pn_decoder_pool_new(const struct pn_decoder_options *opt, struct pn_decoder_pool **ret,
                                       struct pn_err *err);
 struct pn_decoder_pool *pn_decoder_pool_free(struct pn_decoder_pool *p); /* all decoders closed before */
-struct pn_sandbox_report pn_decoder_pool_sandbox(const struct pn_decoder_pool *p);
+struct pn_sandbox_report pn_decoder_pool_sandbox(struct pn_decoder_pool *p);
 
-/* Hands `fd` (any seekable readable file; its offset is not used) to a child. `fd` stays the caller's. Starts
- * the next idle child. */
+/* Hands `fd` (a regular file open for reading; its offset is not used) to a child. `fd` stays the caller's.
+ * Starts the next idle child; waits (30 ms usually, 30 s at most) while there is none. -PN_EINVAL: not a
+ * regular file; else as pn_decoder_pool_new. */
 PN_MUST_CHECK int pn_decoder_open(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret,
                                   struct pn_err *err);
 /* As pn_decoder_open for headerless 16-bit little-endian mono PCM at 16 kHz: read here, no child. */
@@ -58,7 +59,9 @@ PN_MUST_CHECK int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct 
 int pn_decoder_fd(const struct pn_decoder *d);
 /* Up to `cap` samples: > 0; 0 at the end; -PN_EAGAIN when nothing is there now; -PN_EFORMAT (not audio we can
  * read: the text lists the formats), -PN_ELIMIT (too long, too many streams, too much memory or CPU),
- * -PN_ECRASH, -PN_ETIMEOUT (hung). Never blocks. */
+ * -PN_EIO (the file cannot be read), -PN_ECRASH, -PN_ETIMEOUT (hung: seen by calling again while nothing
+ * comes, so wait for the descriptor a second at most). Never blocks. Once ended or failed it says the same
+ * again. */
 PN_MUST_CHECK ssize_t pn_decoder_read(struct pn_decoder *d, float *pcm, size_t cap, struct pn_err *err);
 /* NULL until the child has said; valid until close. */
 const struct pn_decoder_info *pn_decoder_info(const struct pn_decoder *d);

@@ -9,16 +9,16 @@
 #include "base/str.h"
 
 struct pn_buf {
-    char *ptr;   /* owned; NUL-terminated whenever len > 0 */
-    size_t len;  /* bytes in use, without the NUL */
-    size_t cap;  /* bytes allocated */
-    size_t max;  /* len never exceeds this */
-    bool failed; /* sticky */
+    char *ptr;  /* owned; NUL-terminated whenever len > 0 */
+    size_t len; /* bytes in use, without the NUL */
+    size_t cap; /* bytes allocated */
+    size_t max; /* len never exceeds this */
+    int failed; /* sticky: 0, -PN_ENOMEM or -PN_ELIMIT */
 };
 
 void pn_buf_init(struct pn_buf *b, size_t max);
 void pn_buf_done(struct pn_buf *b);
-void pn_buf_clear(struct pn_buf *b); /* len = 0, failed = false; keeps the memory */
+void pn_buf_clear(struct pn_buf *b); /* len = 0, failed = 0; keeps the memory */
 void pn_buf_append(struct pn_buf *b, const void *bytes, size_t len);
 void pn_buf_str(struct pn_buf *b, struct pn_str s);
 void pn_buf_puts(struct pn_buf *b, const char *cstr);

@@ -11,7 +11,8 @@ typedef int (*pn_dotenv_fn)(void *ctx, struct pn_str name, struct pn_str value, 
 /* Pure: no files, no globals. `path` is only used in error texts ("FILE:LINE: ..."). */
 PN_MUST_CHECK int pn_dotenv_parse(struct pn_str text, const char *path, pn_dotenv_fn fn, void *ctx,
                                   struct pn_err *err);
-/* Reads a file into `v`. A missing file is 0 unless `required`. Unknown names are refused. */
+/* Reads a file into `v`. A missing file is 0 unless `required`. Unknown names are refused; an empty value
+ * counts as unset. */
 PN_MUST_CHECK int pn_opt_read_dotenv(struct pn_opt_values *v, const char *path, bool required,
                                      struct pn_err *err);
 

@@ -16,8 +16,8 @@ struct pn_message {
 struct pn_inbox;
 
 PN_MUST_CHECK int pn_inbox_new(struct pn_inbox **ret, struct pn_err *err);
-struct pn_inbox *pn_inbox_free(struct pn_inbox *in);           /* delivers what is left; accepts NULL */
-int pn_inbox_fd(const struct pn_inbox *in);                    /* readable when messages wait */
+struct pn_inbox *pn_inbox_free(struct pn_inbox *in); /* delivers what is left; nobody posts any more */
+int pn_inbox_fd(const struct pn_inbox *in);          /* readable when messages wait */
 void pn_inbox_post(struct pn_inbox *in, struct pn_message *m); /* any thread; takes ownership */
 /* Owner thread: delivers everything posted so far, in order. Returns how many. */
 size_t pn_inbox_run(struct pn_inbox *in);

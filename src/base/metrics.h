@@ -34,6 +34,7 @@ void pn_metric_set(struct pn_metric *metric, double v, ...);     /* gauge */
 void pn_metric_observe(struct pn_metric *metric, double v, ...); /* histogram */
 /* Sum over all series of a counter or gauge; of a histogram: the number of observations. */
 double pn_metric_total(struct pn_metric *metric);
+double pn_metric_sum(struct pn_metric *metric); /* of a histogram: the sum of what was observed */
 /* Estimated quantile q in [0,1] over all series of a histogram; 0 while it is empty. */
 double pn_metric_quantile(struct pn_metric *metric, double q);
 

@@ -28,11 +28,15 @@ struct pn_opt {
     size_t offset;        /* of the field in the struct */
     const char *fallback; /* the default, as text */
     double min, max;      /* of numbers */
-    const char *choices;  /* "debug,info,warn,error"; folded to lower case when set */
-    const char *arg;      /* the word in --help: "PORT" */
-    const char *help;     /* one sentence without a full stop */
-    bool advanced;        /* not in the short --help; still in `pinna config` and the docs */
-    bool no_effect;       /* accepted for the replaced systems; does nothing in this version */
+    /* Of a CHOICE: "debug,info,warn|warning,error"; any case is taken, the word before the first '|' is what
+     * is stored. Of a STR: the one word that means the empty string ("none"), because an environment
+     * variable that is empty counts as unset; or NULL. */
+    const char *choices;
+    const char *arg;    /* the word in --help: "PORT" */
+    const char *help;   /* one sentence without a full stop */
+    bool advanced;      /* not in the short --help; still in `pinna config` and the docs */
+    bool first_of_list; /* of "4,2" the 4 counts, as OMP_NUM_THREADS may hold a list */
+    bool no_effect;     /* accepted for the replaced systems; does nothing in this version */
 };
 
 struct pn_opt_table {
@@ -58,23 +62,29 @@ struct pn_opt_values {
 
 PN_MUST_CHECK int pn_opt_init(struct pn_opt_values *v, const struct pn_opt_table *table, void *fields,
                               struct pn_arena *arena); /* writes the defaults */
-/* Sets option `i` from text if `from` is at least as strong as what it has. The error text names the value,
- * the option and what is allowed. */
+/* Sets option `i` from text if `from` is at least as strong as what it has; a value that is refused is
+ * refused in any case. The error text names the value, the option and what is allowed. `name` is copied. */
 PN_MUST_CHECK int pn_opt_set(struct pn_opt_values *v, size_t i, struct pn_str text, enum pn_origin from,
                              const char *name, int line, struct pn_err *err);
 /* Index of the option with this dotted key, environment name or flag; -PN_ENOTFOUND. */
 int pn_opt_by_key(const struct pn_opt_table *t, struct pn_str key);
 int pn_opt_by_env(const struct pn_opt_table *t, struct pn_str name);
-int pn_opt_by_flag(const struct pn_opt_table *t, struct pn_str flag);
-/* "did you mean 'port'?" for an unknown key, or "" when nothing is near. */
-void pn_opt_suggest(const struct pn_opt_table *t, struct pn_str unknown, char out[96]);
+int pn_opt_by_flag(const struct pn_opt_table *t, struct pn_str flag); /* without the dashes */
 
-/* Reads the process environment. */
+enum pn_opt_name { PN_NAME_KEY, PN_NAME_ENV, PN_NAME_FLAG };
+/* "; did you mean 'port'?" for an unknown name of that kind, or "" when nothing is near. */
+void pn_opt_suggest(const struct pn_opt_table *t, enum pn_opt_name kind, struct pn_str unknown, char out[96]);
+
+/* The value of option `i` as text that pn_opt_set() would take. */
+void pn_opt_value_text(const struct pn_opt_values *v, size_t i, struct pn_buf *out);
+/* "default", "env PORT", ".env:3", "config.yaml:7", "--port". */
+void pn_opt_origin_text(const struct pn_opt_values *v, size_t i, struct pn_buf *out);
+
+/* Reads the process environment. A variable that is set but empty counts as unset. */
 PN_MUST_CHECK int pn_opt_read_env(struct pn_opt_values *v, struct pn_err *err);
-/* Flags of several tables at once (a subcommand's own and the program's), GNU style (`--x v`, `--x=v`, `-x
- * v`,
- * `--` ends them, options and operands may mix). Operands are moved to the end of argv; *ret_first is the
- * index of the first. */
+/* Flags of several tables at once (a subcommand's own and the program's; the first that has a name wins), GNU
+ * style (`--x v`, `--x=v`, `-x v`, `-xv`, `--` ends them, options and operands may mix). Operands are moved
+ * to the end of argv; *ret_first is the index of the first. */
 PN_MUST_CHECK int pn_opt_read_flags(struct pn_opt_values *const v[], size_t n_tables, int argc, char **argv,
                                     int *ret_first, struct pn_err *err);
 /* `--help` lines, 100 columns at most. `all`: advanced ones too. */

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# deps.sh TARGET... - installs the Debian packages that the targets need (build, run, test, fuzz, bench, deb).
+#
+# Only what is missing is installed, and nothing is printed when nothing is. Needs root or sudo for that.
+# deps.sh --list TARGET... prints the packages and installs nothing.
+set -euo pipefail
+
+compile=(gcc libc6-dev make meson ninja-build pkg-config git ca-certificates)
+libraries=(libmicrohttpd-dev libwslay-dev libssl-dev zlib1g-dev libyaml-dev libseccomp-dev
+    libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
+    libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
+sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample
+fuzzers=(clang-14 libclang-rt-14-dev)
+
+packages_of() {
+    case $1 in
+    build) echo "${compile[@]}" "${libraries[@]}" ;;
+    run) echo "${sample[@]}" pocketsphinx-en-us ;;
+    test) echo "${sample[@]}" "${fuzzers[@]}" libcmocka-dev libjansson-dev clang-format shellcheck strace ffmpeg zzuf \
+        python3 python3-pytest python3-requests python3-websockets python3-aiohttp ;;
+    fuzz) echo "${fuzzers[@]}" ;;
+    bench) echo "${sample[@]}" wrk nginx python3 ;;
+    deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev libjansson-dev ;;
+    *)
+        echo "deps.sh: no target '$1' (build, run, test, fuzz, bench, deb)" >&2
+        return 2
+        ;;
+    esac
+}
+
+wanted() {
+    local target list
+    for target in "$@"; do
+        list=$(packages_of "$target")
+        tr ' ' '\n' <<<"$list"
+    done | sort -u
+}
+
+installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "deps.sh: run this as root or install sudo: $*" >&2
+        return 1
+    fi
+}
+
+if [ "${1:-}" = --list ]; then
+    shift
+    wanted "$@"
+    exit
+fi
+
+list=$(wanted "$@")
+missing=()
+for package in $list; do
+    installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "deps.sh: this is no Debian; install the counterparts of: ${missing[*]}" >&2
+    exit 1
+fi
+echo "deps.sh: installing for $*: ${missing[*]}"
+as_root apt-get update -qq
+as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+echo "deps.sh: done"

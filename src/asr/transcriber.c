@@ -1,0 +1,236 @@
+/* transcriber.c - the queue of jobs and the threads that turn them.
+ *
+ * `mu` guards the list of all jobs, the queue and the counters. A job waits in the queue until fewer than
+ * max_concurrent run, then it is given to the job thread with the fewest; one that is cancelled while it
+ * waits goes to a thread at once, which ends it without having opened anything. Lock order: `mu`, then a
+ * thread's. Invariant: `done` is called exactly once for every job that submit took, without any lock. */
+#include "asr/transcriber.h"
+
+#include "asr/job_thread.h"
+#include "base/clock.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct pn_transcriber {
+    struct pn_transcriber_options opt;
+    struct pn_job_thread **threads;
+    int n_threads; /* started */
+
+    pthread_mutex_t mu;
+    struct pn_job *all;
+    struct pn_job *first_waiting, *last_waiting;
+    pn_job_id last_id;
+    struct pn_transcriber_stats stats;
+};
+
+/* ---- under mu ---- */
+
+static void give_to_thread(struct pn_transcriber *t, struct pn_job *job)
+{
+    struct pn_job_thread *best = t->threads[0];
+    for (int i = 1; i < t->n_threads; i++)
+        if (pn_job_thread_load(t->threads[i]) < pn_job_thread_load(best))
+            best = t->threads[i];
+    job->thread = best;
+    pn_job_thread_add(best, job);
+}
+
+static void start_waiting(struct pn_transcriber *t)
+{
+    while (t->first_waiting && t->stats.running < t->opt.max_concurrent) {
+        struct pn_job *job = t->first_waiting;
+        t->first_waiting = job->next_waiting;
+        if (!t->first_waiting)
+            t->last_waiting = NULL;
+        t->stats.waiting--;
+        t->stats.running++;
+        job->started = true;
+        job->started_us = pn_now_us();
+        give_to_thread(t, job);
+    }
+}
+
+static void append_waiting(struct pn_transcriber *t, struct pn_job *job)
+{
+    job->next_waiting = NULL;
+    *(t->last_waiting ? &t->last_waiting->next_waiting : &t->first_waiting) = job;
+    t->last_waiting = job;
+    t->stats.waiting++;
+}
+
+/* Takes a job out of the queue if it is there. */
+static bool remove_waiting(struct pn_transcriber *t, struct pn_job *job)
+{
+    struct pn_job *before = NULL;
+    for (struct pn_job *j = t->first_waiting; j; before = j, j = j->next_waiting) {
+        if (j != job)
+            continue;
+        *(before ? &before->next_waiting : &t->first_waiting) = j->next_waiting;
+        if (t->last_waiting == j)
+            t->last_waiting = before;
+        t->stats.waiting--;
+        return true;
+    }
+    return false;
+}
+
+static void cancel_job(struct pn_transcriber *t, struct pn_job *job)
+{
+    atomic_store_explicit(&job->cancelled, true, memory_order_release);
+    if (remove_waiting(t, job))
+        give_to_thread(t, job);
+    else
+        pn_job_thread_wake(job->thread);
+}
+
+static void link_job(struct pn_transcriber *t, struct pn_job *job)
+{
+    job->prev = NULL;
+    job->next = t->all;
+    if (t->all)
+        t->all->prev = job;
+    t->all = job;
+}
+
+static void unlink_job(struct pn_transcriber *t, struct pn_job *job)
+{
+    *(job->prev ? &job->prev->next : &t->all) = job->next;
+    if (job->next)
+        job->next->prev = job->prev;
+}
+
+static bool is_full(const struct pn_transcriber *t)
+{
+    return t->stats.running >= t->opt.max_concurrent && t->stats.waiting >= t->opt.queue_size;
+}
+
+/* ---- a job thread ---- */
+
+static void fill_times(struct pn_job *job)
+{
+    int64_t now = pn_now_us();
+    int64_t started = job->started ? job->started_us : now;
+    job->result.waited_s = (double)(started - job->submitted_us) / 1e6;
+    job->result.ran_s = (double)(now - started) / 1e6;
+}
+
+static void job_ended(void *ctx, struct pn_job_thread *thread, struct pn_job *job)
+{
+    (void)thread;
+    struct pn_transcriber *t = ctx;
+    fill_times(job);
+    pthread_mutex_lock(&t->mu);
+    unlink_job(t, job); /* from here on cancel does not find it */
+    t->stats.running -= job->started;
+    if (job->result.code == 0)
+        t->stats.done++;
+    else if (job->result.code == -PN_ECANCELLED)
+        t->stats.cancelled++;
+    else
+        t->stats.failed++;
+    start_waiting(t);
+    pthread_mutex_unlock(&t->mu);
+
+    job->req.done(job->req.ctx, job->id, &job->result);
+    pn_job_free(job);
+    if (t->opt.trim_memory)
+        malloc_trim(0);
+}
+
+/* ---- anybody ---- */
+
+struct pn_transcriber *pn_transcriber_free(struct pn_transcriber *t)
+{
+    if (!t)
+        return NULL;
+    pthread_mutex_lock(&t->mu);
+    for (struct pn_job *job = t->all; job; job = job->next)
+        cancel_job(t, job);
+    pthread_mutex_unlock(&t->mu);
+    for (int i = 0; i < t->n_threads; i++)
+        pn_job_thread_free(t->threads[i]);
+    pthread_mutex_destroy(&t->mu);
+    free(t->threads);
+    free(t);
+    return NULL;
+}
+
+int pn_transcriber_new(const struct pn_transcriber_options *opt, struct pn_transcriber **ret,
+                       struct pn_err *err)
+{
+    if (opt->worker_threads < 1 || opt->max_concurrent < 1 || opt->queue_size < 0)
+        return pn_fail(err, PN_EINVAL, "a transcriber needs a thread, a job and a queue");
+    struct pn_transcriber *t = calloc(1, sizeof(*t));
+    if (!t)
+        return pn_fail(err, PN_ENOMEM, "no memory for the transcriber");
+    t->opt = *opt;
+    pthread_mutex_init(&t->mu, NULL);
+    t->threads = calloc((size_t)opt->worker_threads, sizeof(struct pn_job_thread *));
+    int r = t->threads ? 0 : pn_fail(err, PN_ENOMEM, "no memory for the job threads");
+    struct pn_job_thread_options thread_opt = { .transcriber = *opt, .ended = job_ended, .ctx = t };
+    while (r == 0 && t->n_threads < opt->worker_threads) {
+        r = pn_job_thread_new(&thread_opt, &t->threads[t->n_threads], err);
+        t->n_threads += r == 0;
+    }
+    if (r < 0)
+        t = pn_transcriber_free(t);
+    else
+        *ret = t;
+    return r;
+}
+
+int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request *req, pn_job_id *ret_id,
+                          struct pn_err *err)
+{
+    struct pn_job *job = NULL;
+    int r = req->recognizer->ops->check(req->recognizer, &req->want, err);
+    if (r == 0)
+        r = pn_job_new(req, &job, err);
+    if (r < 0)
+        return r;
+    job->submitted_us = pn_now_us();
+    pthread_mutex_lock(&t->mu);
+    bool full = is_full(t);
+    if (!full) {
+        job->id = ++t->last_id;
+        *ret_id = job->id; /* before any thread can call `done` */
+        link_job(t, job);
+        append_waiting(t, job);
+        start_waiting(t);
+    }
+    pthread_mutex_unlock(&t->mu);
+    if (!full)
+        return 0;
+    free(job); /* the file stays the caller's */
+    return pn_fail(err, PN_EFULL, "%d recordings are being recognised and %d wait", t->opt.max_concurrent,
+                   t->opt.queue_size);
+}
+
+void pn_transcriber_cancel(struct pn_transcriber *t, pn_job_id id)
+{
+    pthread_mutex_lock(&t->mu);
+    for (struct pn_job *job = t->all; job; job = job->next)
+        if (job->id == id) {
+            cancel_job(t, job);
+            break;
+        }
+    pthread_mutex_unlock(&t->mu);
+}
+
+bool pn_transcriber_full(struct pn_transcriber *t)
+{
+    pthread_mutex_lock(&t->mu);
+    bool full = is_full(t);
+    pthread_mutex_unlock(&t->mu);
+    return full;
+}
+
+struct pn_transcriber_stats pn_transcriber_stats(struct pn_transcriber *t)
+{
+    pthread_mutex_lock(&t->mu);
+    struct pn_transcriber_stats stats = t->stats;
+    pthread_mutex_unlock(&t->mu);
+    return stats;
+}

@@ -1,0 +1,486 @@
+/* conn.c - see conn.h. Loop thread only.
+ *
+ * Invariant: an entry is in the list from accept until release(), and its source is in the loop, except in
+ * SOCKET. */
+#include "server/conn.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/http_head.h"
+#include "server/reply.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define RATE_WINDOW_US    (30 * 1000000LL)
+#define REPLY_TIMEOUT_US  (600 * 1000000LL) /* the library's own inactivity limit is shorter */
+#define LINGER_US         (3 * 1000000LL)
+#define LINGER_MAX_BYTES  (16LL << 20)
+#define ACCEPTS_PER_EVENT 64
+#define BACKLOG           1024
+#define SPARE             64 /* entries over the maximum, for those that are told so */
+
+struct pn_conns {
+    struct pn_loop *loop;
+    struct pn_conns_options opt;
+    struct pn_source listener;
+    int port;
+    int count;
+    bool starved; /* no descriptors left: accepting pauses until the next tick */
+    struct pn_conn *list;
+    struct pn_conn **by_fd; /* entries handed to the library, by descriptor; n_by_fd long */
+    size_t n_by_fd;
+    char peek[PN_HEAD_MAX_BYTES];
+};
+
+static void release(struct pn_conn *c)
+{
+    struct pn_conns *cs = c->owner;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        cs->list = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    cs->count--;
+}
+
+static void bury(struct pn_source *s)
+{
+    free(PN_CONTAINER_OF(s, struct pn_conn, source));
+}
+
+/* Ends an entry whose descriptor is ours. */
+static void drop(struct pn_conn *c)
+{
+    release(c);
+    c->source.dead = false; /* it may have left the loop already; buried with the batch all the same */
+    pn_loop_remove(c->owner->loop, &c->source, bury);
+    close(c->fd);
+}
+
+static void linger(struct pn_conn *c)
+{
+    shutdown(c->fd, SHUT_WR);
+    c->state = PN_CONN_LINGER;
+    c->deadline_us = pn_now_us() + LINGER_US;
+}
+
+/* False when nothing more will come. */
+static bool drop_input(struct pn_conn *c)
+{
+    for (int i = 0; i < 16; i++) {
+        ssize_t n = recv(c->fd, c->owner->peek, sizeof(c->owner->peek), MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return true;
+        if (n <= 0 || (c->lingered += n) > LINGER_MAX_BYTES)
+            return false;
+    }
+    return true;
+}
+
+/* An answer of our own on a socket to which nothing of an answer has been written yet. */
+static void answer_raw(struct pn_conn *c, int status, const char *why)
+{
+    char text[1024];
+    size_t len = pn_reply_raw(status, why, text, sizeof(text));
+    (void)!send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Ends a connection that may be the library's. If it is, the library finds the end of the input and closes.
+ */
+static void end(struct pn_conn *c)
+{
+    if (!c->mhd) {
+        linger(c);
+        pn_loop_change(c->owner->loop, &c->source, EPOLLIN | EPOLLRDHUP);
+        return;
+    }
+    c->doomed = true;
+    c->linger_after = true;
+    c->deadline_us = INT64_MAX;
+    drop_input(c);
+    shutdown(c->fd, SHUT_RDWR);
+    if (c->state == PN_CONN_HEAD) { /* suspended */
+        c->state = PN_CONN_BODY;
+        c->owner->opt.readable(c->owner->opt.ctx, c);
+    }
+}
+
+static void refuse(struct pn_conn *c, const char *kind, int status, const char *why)
+{
+    c->owner->opt.refused(c->owner->opt.ctx, kind);
+    answer_raw(c, status, why);
+    end(c);
+}
+
+static int remember(struct pn_conn *c)
+{
+    struct pn_conns *cs = c->owner;
+    size_t need = (size_t)c->fd + 1;
+    if (need > cs->n_by_fd) {
+        size_t n = PN_MAX(need, 2 * cs->n_by_fd);
+        struct pn_conn **grown = realloc(cs->by_fd, n * sizeof(struct pn_conn *));
+        if (!grown)
+            return -PN_ENOMEM;
+        cs->by_fd = grown;
+        cs->n_by_fd = n;
+    }
+    cs->by_fd[c->fd] = c;
+    return 0;
+}
+
+/* The library reads from here on: the head that passed, and the body. */
+static void hand_over(struct pn_conn *c, const struct pn_head *head)
+{
+    c->expected += (int64_t)head->len + PN_MAX(head->content_length, (int64_t)0);
+    c->chunked = head->chunked;
+    c->state = PN_CONN_BODY;
+    c->window_us = pn_now_us();
+    c->window_bytes = 0;
+    c->deadline_us = c->window_us + c->owner->opt.body_timeout_ms * 1000LL;
+    c->owner->opt.readable(c->owner->opt.ctx, c);
+}
+
+static void head_ready(struct pn_conn *c)
+{
+    struct pn_conns *cs = c->owner;
+    ssize_t n = recv(c->fd, cs->peek, sizeof(cs->peek), MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        if (c->mhd)
+            end(c);
+        else
+            drop(c);
+        return;
+    }
+    if (!c->heard && c->mhd) /* the first head's time runs from accept, a later one's from its first byte */
+        c->deadline_us = pn_now_us() + cs->opt.header_timeout_ms * 1000LL;
+    c->heard = true;
+    struct pn_head head = pn_http_head_check(cs->peek, (size_t)n);
+    if (head.status == 200)
+        hand_over(c, &head);
+    else if (head.status != 0)
+        refuse(c, "head", head.status, head.why);
+}
+
+static void report_hangup(struct pn_conn *c)
+{
+    void (*hangup)(void *ctx) = c->hangup;
+    c->hangup = NULL;
+    if (hangup)
+        hangup(c->hangup_ctx);
+}
+
+static void conn_ready(struct pn_source *s, uint32_t events)
+{
+    struct pn_conn *c = PN_CONTAINER_OF(s, struct pn_conn, source);
+    switch (c->state) {
+    case PN_CONN_HEAD:
+        head_ready(c);
+        return;
+    case PN_CONN_LINGER:
+        if (!drop_input(c))
+            drop(c);
+        return;
+    case PN_CONN_WORK:
+        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            report_hangup(c);
+        return;
+    case PN_CONN_BODY:
+    case PN_CONN_REPLY:
+    case PN_CONN_SOCKET:
+        return; /* the library's or the session's business */
+    }
+    PN_UNREACHABLE();
+}
+
+static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct sockaddr_storage *peer,
+                                socklen_t len)
+{
+    struct pn_conn *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    *c = (struct pn_conn){
+        .source = { .fd = fd, .ready = conn_ready }, .owner = cs, .fd = fd, .peer_len = len
+    };
+    c->peer = *peer;
+    c->next = cs->list;
+    if (cs->list)
+        cs->list->prev = c;
+    cs->list = c;
+    cs->count++;
+    return c;
+}
+
+static void accept_one(struct pn_conns *cs, int fd, const struct sockaddr_storage *peer, socklen_t len)
+{
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    bool full = cs->count >= cs->opt.max_connections;
+    struct pn_conn *c = cs->count < cs->opt.max_connections + SPARE ? conn_new(cs, fd, peer, len) : NULL;
+    if (!c || remember(c) < 0 ||
+        pn_loop_add(cs->loop, &c->source, EPOLLIN | EPOLLRDHUP | EPOLLET, NULL) < 0) {
+        cs->opt.refused(cs->opt.ctx, "connections");
+        if (c) {
+            release(c);
+            free(c);
+        }
+        close(fd);
+        return;
+    }
+    c->deadline_us = pn_now_us() + cs->opt.header_timeout_ms * 1000LL;
+    if (full)
+        refuse(c, "connections", 503, "too many connections");
+}
+
+static void listener_ready(struct pn_source *s, uint32_t events)
+{
+    struct pn_conns *cs = PN_CONTAINER_OF(s, struct pn_conns, listener);
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+        int fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accept_one(cs, fd, &peer, len);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pn_log(PN_WARN, "accepting pauses", F_CSTR("error", strerror(errno)));
+            cs->starved = true;
+            pn_loop_change(cs->loop, s, 0);
+        }
+        if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
+static int bind_to(const struct pn_conns_options *opt, struct pn_err *err)
+{
+    struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)opt->port) };
+    struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt->port) };
+    bool v6 = inet_pton(AF_INET6, opt->host, &a6.sin6_addr) == 1;
+    const char *v4_host = strcmp(opt->host, "localhost") == 0 ? "127.0.0.1" : opt->host;
+    if (!v6 && inet_pton(AF_INET, v4_host, &a4.sin_addr) != 1)
+        return pn_fail(err, PN_EINVAL, "HOST '%s' is not an IPv4 or IPv6 address", opt->host);
+
+    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return pn_fail_errno(err, "socket");
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    int r = v6 ? bind(fd, (struct sockaddr *)&a6, sizeof(a6)) : bind(fd, (struct sockaddr *)&a4, sizeof(a4));
+    if (r < 0 || listen(fd, BACKLOG) < 0) {
+        r = pn_fail_errno(err, "cannot listen on %s port %d", opt->host, opt->port);
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int bound_port(int fd)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof(a);
+    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        return 0;
+    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                                         : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt, struct pn_conns **ret,
+                 struct pn_err *err)
+{
+    int fd = bind_to(opt, err);
+    if (fd < 0)
+        return fd;
+    struct pn_conns *cs = calloc(1, sizeof(*cs));
+    int r = cs ? 0 : pn_fail(err, PN_ENOMEM, "no memory for connections");
+    if (r == 0) {
+        cs->loop = loop;
+        cs->opt = *opt;
+        cs->port = bound_port(fd);
+        cs->listener = (struct pn_source){ .fd = fd, .ready = listener_ready };
+        r = pn_loop_add(loop, &cs->listener, EPOLLIN, err);
+    }
+    if (r < 0) {
+        close(fd);
+        free(cs);
+        return r;
+    }
+    *ret = cs;
+    return 0;
+}
+
+struct pn_conns *pn_conns_free(struct pn_conns *cs)
+{
+    if (!cs)
+        return NULL;
+    while (cs->list)
+        drop(cs->list);
+    pn_loop_remove(cs->loop, &cs->listener, NULL);
+    close(cs->listener.fd);
+    free(cs->by_fd);
+    free(cs);
+    return NULL;
+}
+
+void pn_conns_end_all(struct pn_conns *cs)
+{
+    for (struct pn_conn *c = cs->list; c; c = c->next)
+        if (c->mhd && c->state == PN_CONN_HEAD)
+            end(c);
+}
+
+int pn_conns_port(const struct pn_conns *cs)
+{
+    return cs->port;
+}
+
+int pn_conns_count(const struct pn_conns *cs)
+{
+    return cs->count;
+}
+
+struct pn_conn *pn_conns_find(struct pn_conns *cs, int fd)
+{
+    return cs->by_fd[fd];
+}
+
+void pn_conn_await(struct pn_conn *c)
+{
+    c->state = PN_CONN_HEAD;
+    c->heard = false;
+    c->deadline_us = pn_now_us() + c->owner->opt.keepalive_ms * 1000LL;
+    head_ready(c); /* its edge may be past */
+}
+
+void pn_conn_body(struct pn_conn *c, size_t bytes)
+{
+    c->window_bytes += (int64_t)bytes;
+}
+
+void pn_conn_work(struct pn_conn *c, void (*hangup)(void *ctx), void *ctx)
+{
+    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+    c->state = PN_CONN_WORK;
+    c->deadline_us = INT64_MAX;
+    c->hangup = hangup;
+    c->hangup_ctx = ctx;
+    if (poll(&p, 1, 0) > 0)
+        report_hangup(c);
+}
+
+void pn_conn_reply(struct pn_conn *c)
+{
+    c->state = PN_CONN_REPLY;
+    c->deadline_us = pn_now_us() + REPLY_TIMEOUT_US;
+    c->hangup = NULL;
+}
+
+void pn_conn_socket(struct pn_conn *c)
+{
+    c->state = PN_CONN_SOCKET;
+    c->deadline_us = INT64_MAX;
+    c->linger_after = true;
+    pn_loop_remove(c->owner->loop, &c->source, NULL);
+}
+
+bool pn_conn_overread(const struct pn_conn *c)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    int unread = 0;
+    /* In this order: bytes that come in between make the sum too large, which only costs a connection. */
+    if (c->chunked || ioctl(c->fd, FIONREAD, &unread) < 0 ||
+        getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
+        return true;
+    return (int64_t)info.tcpi_bytes_received - unread > c->expected;
+}
+
+/* Keeps a second descriptor of the socket: the peer can finish sending and read its answer although the
+ * library closes its own with bytes unread, which would reset the connection. */
+static bool linger_on_copy(struct pn_conn *c)
+{
+    int copy = dup(c->fd);
+    if (copy < 0)
+        return false;
+    pn_loop_remove(c->owner->loop, &c->source, NULL);
+    c->fd = c->source.fd = copy;
+    c->mhd = NULL;
+    linger(c);
+    if (pn_loop_add(c->owner->loop, &c->source, EPOLLIN | EPOLLRDHUP, NULL) == 0)
+        return true;
+    close(copy);
+    return false;
+}
+
+void pn_conn_closed(struct pn_conn *c)
+{
+    if (c->linger_after && linger_on_copy(c))
+        return;
+    release(c);
+    c->source.dead = false; /* as in drop() */
+    pn_loop_remove(c->owner->loop, &c->source, bury);
+}
+
+static void check_rate(struct pn_conn *c, int64_t now_us)
+{
+    if (now_us - c->window_us < RATE_WINDOW_US)
+        return;
+    if (c->window_bytes < c->owner->opt.body_min_rate * (RATE_WINDOW_US / 1000000))
+        c->deadline_us = now_us;
+    c->window_us = now_us;
+    c->window_bytes = 0;
+}
+
+static void deadline_passed(struct pn_conn *c)
+{
+    switch (c->state) {
+    case PN_CONN_HEAD:
+        if (c->heard || !c->mhd)
+            refuse(c, "timeout", 408, "the request head came too slowly");
+        else
+            end(c); /* kept alive for long enough */
+        return;
+    case PN_CONN_BODY:
+        refuse(c, "timeout", 408, "the body came too slowly");
+        return;
+    case PN_CONN_REPLY:
+        c->owner->opt.refused(c->owner->opt.ctx, "timeout");
+        end(c);
+        return;
+    case PN_CONN_LINGER:
+        drop(c);
+        return;
+    case PN_CONN_WORK:
+    case PN_CONN_SOCKET:
+        return; /* have none */
+    }
+    PN_UNREACHABLE();
+}
+
+void pn_conns_tick(struct pn_conns *cs, int64_t now_us)
+{
+    if (cs->starved) {
+        cs->starved = false;
+        pn_loop_change(cs->loop, &cs->listener, EPOLLIN);
+    }
+    for (struct pn_conn *c = cs->list, *next; c; c = next) {
+        next = c->next;
+        if (c->state == PN_CONN_BODY)
+            check_rate(c, now_us);
+        if (now_us >= c->deadline_us)
+            deadline_passed(c);
+    }
+}

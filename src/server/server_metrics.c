@@ -1,0 +1,54 @@
+/* server_metrics.c - the server's metrics: names that dashboards of the replaced service read, and our own.
+ */
+#include "server/state.h"
+
+#include "base/log.h"
+
+static const double SECONDS[] = { 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600 };
+static const double AUDIO_SECONDS[] = { 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400 };
+
+int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
+{
+    struct pn_server_metrics *m = &s->m;
+    int r = pn_metrics_new(&s->metrics);
+    if (r < 0)
+        return pn_fail(err, PN_ENOMEM, "no memory for metrics");
+    struct pn_metrics *reg = s->metrics;
+    m->transcriptions =
+        pn_metrics_counter(reg, "whisper_transcription_total", "Transcriptions finished.", "language,model");
+    m->duration = pn_metrics_histogram(reg, "whisper_transcription_duration_seconds",
+                                       "Time from start to end of a transcription.", "model", SECONDS,
+                                       PN_ARRAY_LEN(SECONDS));
+    m->audio = pn_metrics_histogram(reg, "whisper_audio_duration_seconds", "Length of the audio transcribed.",
+                                    "model", AUDIO_SECONDS, PN_ARRAY_LEN(AUDIO_SECONDS));
+    m->requests =
+        pn_metrics_counter(reg, "pinna_http_requests_total", "HTTP requests answered.", "route,status");
+    m->refused =
+        pn_metrics_counter(reg, "pinna_refused_total", "Connections and requests refused.", "reason");
+    m->failures = pn_metrics_counter(reg, "pinna_transcription_failures_total", "Transcriptions that failed.",
+                                     "reason");
+    m->upload_bytes = pn_metrics_counter(reg, "pinna_upload_bytes_total", "Bytes of uploads taken.", "");
+    m->connections = pn_metrics_gauge(reg, "pinna_http_connections", "TCP connections open.", "");
+    m->sockets = pn_metrics_gauge(reg, "pinna_websocket_connections", "WebSockets open.", "");
+    m->running = pn_metrics_gauge(reg, "pinna_jobs_running", "Jobs being recognised.", "");
+    m->waiting = pn_metrics_gauge(reg, "pinna_jobs_waiting", "Jobs waiting for a slot.", "");
+    m->rss = pn_metrics_gauge(reg, "process_resident_memory_bytes", "Resident memory.", "");
+    m->cpu = pn_metrics_counter(reg, "process_cpu_seconds_total", "CPU time used.", "");
+    m->fds = pn_metrics_gauge(reg, "process_open_fds", "Open descriptors.", "");
+    m->log_dropped =
+        pn_metrics_gauge(reg, "pinna_log_records_dropped", "Log records lost to a full buffer.", "");
+    return 0;
+}
+
+void pn_server_metrics_refresh(struct pn_server *s)
+{
+    struct pn_transcriber_stats t = pn_transcriber_stats(s->transcriber);
+    pn_metric_set(s->m.connections, pn_conns_count(s->conns));
+    pn_metric_set(s->m.sockets, pn_ws_table_count(s->sockets));
+    pn_metric_set(s->m.running, t.running);
+    pn_metric_set(s->m.waiting, t.waiting);
+    pn_metric_set(s->m.rss, (double)s->usage.rss_bytes);
+    pn_metric_add(s->m.cpu, (double)s->usage.cpu_us / 1e6 - pn_metric_total(s->m.cpu));
+    pn_metric_set(s->m.fds, s->usage.open_fds);
+    pn_metric_set(s->m.log_dropped, (double)pn_log_dropped());
+}

@@ -1,0 +1,55 @@
+/* ws.h - WebSocket sessions (RFC 6455) by wslay over the sockets that libmicrohttpd upgrades. Loop thread
+ * only.
+ *
+ * A session reads only while little waits to be written; a peer that does not read for PN_WS_STALL_S is
+ * dropped. We ping every 30 s and close with 1001 after ws_timeout without any frame. Over MAX_CONNECTIONS
+ * the handshake succeeds and the session is closed with 1008. */
+#ifndef PN_SERVER_WS_H
+#define PN_SERVER_WS_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <microhttpd.h>
+
+struct pn_ws;
+struct pn_ws_table;
+struct pn_loop;
+struct pn_request;
+
+#define PN_WS_QUEUE_MAX (1 << 20) /* bytes waiting to be written above which nothing is read */
+#define PN_WS_STALL_S   30
+
+struct pn_ws_protocol {
+    const char *const
+        *subprotocols;  /* NULL-terminated; the first that the client offers is chosen; NULL: none */
+    size_t max_message; /* longer ones close with 1009 */
+    void (*opened)(struct pn_ws *ws);
+    /* A whole message; text is valid UTF-8. `data` is borrowed. */
+    void (*message)(struct pn_ws *ws, bool text, const char *data, size_t n);
+    void (*closed)(struct pn_ws *ws); /* nothing will follow; frees what pn_ws_set_state() gave */
+};
+
+struct pn_ws_options {
+    int max_sessions;
+    int idle_timeout_s;
+};
+
+PN_MUST_CHECK int pn_ws_table_new(struct pn_loop *loop, const struct pn_ws_options *opt,
+                                  struct pn_ws_table **ret, struct pn_err *err);
+struct pn_ws_table *pn_ws_table_free(struct pn_ws_table *t); /* drops all sessions; accepts NULL */
+int pn_ws_table_count(const struct pn_ws_table *t);          /* open sessions, without those being refused */
+void pn_ws_table_tick(struct pn_ws_table *t, int64_t now_us);
+void pn_ws_table_close_all(struct pn_ws_table *t); /* 1001, when the service stops */
+
+/* Answers a request whose route has a protocol: 101, or 400, or 426 for another version. */
+enum MHD_Result pn_ws_upgrade(struct pn_request *req);
+
+/* Queues a message. -PN_EFULL: the peer reads too slowly; the caller decides what to leave out. */
+PN_MUST_CHECK int pn_ws_send(struct pn_ws *ws, bool text, const char *data, size_t n);
+/* Starts the closing handshake; `reason` at most 123 bytes of UTF-8. */
+void pn_ws_close(struct pn_ws *ws, unsigned code, const char *reason);
+void pn_ws_set_state(struct pn_ws *ws, void *state);
+void *pn_ws_state(struct pn_ws *ws);
+
+#endif

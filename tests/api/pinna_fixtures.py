@@ -1,0 +1,146 @@
+"""pinna_fixtures.py - fixtures of the API and load tests: servers and spoken clips."""
+import array
+import io
+import os
+import pathlib
+import resource
+import wave
+
+import pytest
+
+import server_process
+from server_process import PINNA, ROOT, SANITIZER, Server
+
+ALSA = pathlib.Path("/usr/share/sounds/alsa")
+JFK = ROOT.parent / "shared" / "fixtures" / "audio"
+SPOKEN = ("Front_Center", "Front_Left", "Front_Right", "Rear_Center", "Rear_Left", "Rear_Right", "Side_Left", "Side_Right")
+
+
+def pytest_configure(config):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536) if hard > 0 else 65536, hard))
+
+
+def pytest_collection_modifyitems(config, items):
+    if SANITIZER:
+        for item in items:
+            if item.get_closest_marker("load"):
+                item.add_marker(pytest.mark.skip(reason="load tests run on the plain build only"))
+
+
+@pytest.fixture(scope="session")
+def pinna():
+    if not os.access(PINNA, os.X_OK):
+        pytest.fail(f"no program at {PINNA}; build it or set PINNA_BIN")
+    return PINNA
+
+
+@pytest.fixture(scope="session")
+def server(pinna):
+    """The server that most tests share."""
+    s = Server()
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def start_server(pinna):
+    """Starts servers with settings of their own; stops those that a test left running."""
+    mine = []
+
+    def start(env=None, args=(), files=None):
+        mine.append(Server(env, args, files))
+        return mine[-1]
+
+    yield start
+    for s in mine:
+        if s in server_process.running:
+            s.stop()
+
+
+@pytest.fixture(scope="module")
+def start_module_server(pinna):
+    mine = []
+
+    def start(env=None, args=(), files=None):
+        mine.append(Server(env, args, files))
+        return mine[-1]
+
+    yield start
+    for s in mine:
+        if s in server_process.running:
+            s.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers_are_well():
+    """After each file of tests: every server lives and no sanitizer complained."""
+    yield
+    for s in list(server_process.running):
+        s.check()
+
+
+def wav_bytes(samples, rate=16000):
+    out = io.BytesIO()
+    with wave.open(out, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(rate)
+        w.writeframes(samples.tobytes())
+    return out.getvalue()
+
+
+def read_16k(path):
+    """A 48 kHz mono file as 16 kHz samples: the mean of three is filter enough for speech."""
+    with wave.open(str(path)) as w:
+        assert (w.getframerate(), w.getnchannels(), w.getsampwidth()) == (48000, 1, 2), path
+        a = array.array("h", w.readframes(w.getnframes()))
+    return array.array("h", [(a[i] + a[i + 1] + a[i + 2]) // 3 for i in range(0, len(a) - 2, 3)])
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """name -> 16 kHz samples of alsa-utils' spoken clips, at most 1.5 s each."""
+    missing = [n for n in SPOKEN if not (ALSA / f"{n}.wav").exists()]
+    if missing:
+        pytest.fail("the spoken clips of alsa-utils are missing: apt-get install alsa-utils")
+    return {n: read_16k(ALSA / f"{n}.wav")[: 16000 * 3 // 2] for n in SPOKEN}
+
+
+@pytest.fixture(scope="session")
+def speech(samples):
+    """name -> the same as WAV files."""
+    return {n: wav_bytes(s) for n, s in samples.items()}
+
+
+@pytest.fixture(scope="session")
+def silence():
+    return wav_bytes(array.array("h", bytes(2 * 16000)))
+
+
+@pytest.fixture(scope="session")
+def many_clips(samples):
+    """Twenty different clips: whole words and parts of them."""
+    out = []
+    for cut in (24000, 18000, 14000):
+        out += [wav_bytes(samples[n][:cut]) for n in SPOKEN]
+    return out[:20]
+
+
+@pytest.fixture(scope="session")
+def long_clip(samples):
+    """Five minutes of words: whoever uploads it leaves before the end."""
+    unit = array.array("h")
+    for n in SPOKEN:
+        unit += samples[n] + array.array("h", bytes(2 * 8000))
+    return wav_bytes(unit * (300 * 16000 // len(unit)))
+
+
+@pytest.fixture(scope="session")
+def jfk():
+    """Path of the eleven-second speech; only where the shared test data lies beside the tree."""
+    if SANITIZER:
+        pytest.skip("eleven seconds of speech are for the plain build")
+    if not (JFK / "jfk.wav").exists():
+        pytest.skip(f"{JFK} is not there")
+    return JFK
