@@ -64,7 +64,7 @@ static cmd_ln_t *make_config(const struct model_paths *m)
 {
     return cmd_ln_init(NULL, ps_args(), TRUE, "-hmm", m->acoustic, "-lm", m->language, "-dict", m->dictionary,
                        "-remove_silence", "no", "-remove_noise", "no", "-cmn", "batch", "-beam", "1e-60",
-                       "-wbeam", "1e-40", "-topn", "8", (char *)NULL);
+                       "-wbeam", "1e-40", "-lw", "8", "-topn", "8", (char *)NULL);
 }
 
 int pn_sphinx_decoder_new(const char *model_dir, struct pn_sphinx_decoder **ret, struct pn_err *err)

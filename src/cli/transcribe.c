@@ -1,0 +1,255 @@
+/* transcribe.c - `pinna transcribe`: its options, and the engine put together for one run.
+ *
+ * Signals that end the program are blocked before the first thread starts and read from a descriptor, so an
+ * interrupt is an event of the main loop: jobs are cancelled, their children die, and the process leaves
+ * without waiting for utterances that are being decoded. */
+#include "cli/transcribe.h"
+
+#include "base/config.h"
+#include "cli/options.h"
+#include "cli/transcribe_run.h"
+#include "text/language.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define ARENA_MAX ((size_t)4 << 20)
+enum { ROW_BUDGET = 4096, EXIT_USAGE = 2, EXIT_MODEL = 3 };
+
+struct fields {
+    const char *format, *language, *task, *output_dir;
+    bool raw_pcm, help, help_all;
+};
+
+#define OWN(type_, name_, member_) \
+    .flag = (name_), .type = (type_), .offset = offsetof(struct fields, member_)
+
+static const struct pn_opt OPTIONS[] = {
+    { OWN(PN_OPT_CHOICE, "format", format), .letter = 'f', .fallback = "text", .arg = "FORMAT",
+      .choices = "text|txt,json,srt,vtt,tsv,verbose_json", .help = "what to write" },
+    { OWN(PN_OPT_STR, "language", language), .letter = 'l', .fallback = "", .arg = "LANGUAGE",
+      .help = "language that is spoken (en, zh, german); empty means detect" },
+    { OWN(PN_OPT_CHOICE, "task", task), .fallback = "transcribe", .choices = "transcribe,translate",
+      .arg = "TASK", .help = "translate means into English" },
+    { OWN(PN_OPT_STR, "output-dir", output_dir), .letter = 'o', .fallback = "", .arg = "DIR",
+      .help = "write a file here for each input, named like it" },
+    { OWN(PN_OPT_BOOL, "raw-pcm", raw_pcm), .fallback = "false",
+      .help = "inputs have no header: 16 bits, little-endian, mono, 16 kHz" },
+    { OWN(PN_OPT_BOOL, "help", help), .letter = 'h', .fallback = "false", .help = "print this and exit" },
+    { OWN(PN_OPT_BOOL, "help-all", help_all), .fallback = "false", .help = "print every setting and exit" },
+};
+static const struct pn_opt_table TABLE = { OPTIONS, PN_ARRAY_LEN(OPTIONS) };
+
+static const char USAGE[] = "usage: pinna transcribe [OPTION]... FILE...\n\n"
+                            "Writes down what is said in audio or video files; - is standard input.\n"
+                            "Exit status: 0 all done, 1 a file failed, 2 usage, 3 no such model.\n";
+
+/* Everything one run needs; close_engine() takes any part of it. */
+struct engine {
+    struct pn_models *models;
+    struct pn_scheduler *scheduler;
+    struct pn_decoder_pool *decoders;
+    struct pn_transcriber *transcriber;
+    size_t concurrent;
+};
+
+struct command {
+    struct fields own;
+    const struct pn_config *config;
+    bool model_by_flag;
+    char *const *names;
+    size_t n_names;
+    const char *language; /* the code */
+    enum pn_format format;
+};
+
+/* ---- options ---- */
+
+static bool given_by_flag(const struct pn_config_loaded *c, const char *key)
+{
+    int i = pn_opt_by_key(c->values.table, pn_str(key));
+    return i >= 0 && c->values.origins[i].from == PN_FROM_FLAG;
+}
+
+static int check_options(struct command *cmd, struct pn_err *err)
+{
+    if (cmd->n_names == 0)
+        return pn_fail(err, PN_EINVAL, "which FILE? See pinna transcribe --help");
+    cmd->language = pn_language_code(pn_str(cmd->own.language));
+    if (!cmd->language)
+        return pn_fail(err, PN_EINVAL, "--language: '%.60s' is no language that is known", cmd->own.language);
+    if (pn_format_parse(pn_str(cmd->own.format), &cmd->format) < 0)
+        return pn_fail(err, PN_EINVAL, "--format: '%.60s' is not known", cmd->own.format);
+    struct pn_output o = { .format = cmd->format, .n_files = cmd->n_names };
+    return cmd->own.output_dir[0] ? pn_output_check_names(&o, cmd->names, err) : 0;
+}
+
+/* ---- the engine ---- */
+
+/* Only a model that was asked for on the command line must be the one. */
+static int open_model(const struct command *cmd, struct engine *e, struct pn_err *err)
+{
+    char warning[256] = "";
+    struct pn_models_options opt = { .model = cmd->config->whisper_model,
+                                     .allow_fallback = !cmd->model_by_flag,
+                                     .threads = (int)cmd->config->threads };
+    int r = pn_models_open(&opt, &e->models, warning, err);
+    if (r < 0)
+        return r;
+    if (warning[0])
+        fprintf(stderr, "pinna: %s\n", warning);
+    int threads = opt.threads > 0 ? opt.threads : pn_compute_threads();
+    e->concurrent = PN_MIN((size_t)threads, cmd->n_names);
+    struct pn_recognizer *rec = pn_models_default(e->models);
+    struct pn_recognition want = { .language = cmd->language, .task = cmd->own.task };
+    return rec->ops->check(rec, &want, err);
+}
+
+static int open_decoders(const struct pn_config *c, struct engine *e, struct pn_err *err)
+{
+    char program[512];
+    int r = pn_decoder_find(c->decoder, program, sizeof(program), err);
+    if (r < 0)
+        return r;
+    struct pn_decoder_options opt = { .program = program,
+                                      .max_samples = c->max_audio_s * PN_SAMPLE_RATE,
+                                      .memory_mb = c->decode_memory_mb,
+                                      .cpu_s = c->decode_cpu_s,
+                                      .stall_s = c->decode_stall_s };
+    return pn_decoder_pool_new(&opt, &e->decoders, err);
+}
+
+static int open_engine(const struct command *cmd, struct engine *e, struct pn_err *err)
+{
+    int n = (int)e->concurrent;
+    struct pn_scheduler_options sched = { .max_streams = n,
+                                          .batch_size = (int)cmd->config->batch_size,
+                                          .row_budget = ROW_BUDGET };
+    int r = pn_scheduler_new(&sched, &e->scheduler, err);
+    if (r == 0)
+        r = open_decoders(cmd->config, e, err);
+    if (r < 0)
+        return r;
+    struct pn_transcriber_options opt = { .scheduler = e->scheduler,
+                                          .decoders = e->decoders,
+                                          .worker_threads = PN_MIN((int)cmd->config->worker_threads, n),
+                                          .max_concurrent = n,
+                                          .queue_size = n };
+    return pn_transcriber_new(&opt, &e->transcriber, err);
+}
+
+static void close_engine(struct engine *e)
+{
+    e->transcriber = pn_transcriber_free(e->transcriber);
+    e->decoders = pn_decoder_pool_free(e->decoders);
+    e->scheduler = pn_scheduler_free(e->scheduler);
+    e->models = pn_models_free(e->models);
+}
+
+/* ---- signals ---- */
+
+static int catch_signals(struct pn_err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed standard output is an error like a full disk */
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    return fd < 0 ? pn_fail_errno(err, "signalfd") : fd;
+}
+
+/* Jobs first: that kills the children and ends what would still write. Decoders may be busy for seconds, so
+ * the models are left to the system. */
+_Noreturn static void leave(struct engine *e, int signal_fd)
+{
+    struct signalfd_siginfo info = { .ssi_signo = SIGINT };
+    ssize_t n = read(signal_fd, &info, sizeof(info));
+    (void)n;
+    pn_transcriber_free(e->transcriber);
+    pn_decoder_pool_free(e->decoders);
+    _exit(128 + (int)info.ssi_signo);
+}
+
+/* ---- the run ---- */
+
+static int run_files(const struct command *cmd, struct engine *e, int signal_fd, struct pn_err *err)
+{
+    struct pn_run_options opt = {
+        .transcriber = e->transcriber,
+        .recognizer = pn_models_default(e->models),
+        .want = { .language = cmd->language, .task = cmd->own.task },
+        .raw_pcm = cmd->own.raw_pcm,
+        .spool_dir = cmd->config->spool_dir,
+        .names = cmd->names,
+        .concurrent = e->concurrent,
+        .signal_fd = signal_fd,
+        .output = { .format = cmd->format, .dir = cmd->own.output_dir, .n_files = cmd->n_names }
+    };
+    struct pn_run *run = NULL;
+    int r = pn_run_new(&opt, &run, err);
+    if (r < 0)
+        return r;
+    r = pn_run_all(run);
+    if (r == -PN_ECANCELLED)
+        leave(e, signal_fd);
+    e->transcriber = pn_transcriber_free(e->transcriber); /* jobs point into the run */
+    pn_run_free(run);
+    return r;
+}
+
+/* Exit status; the text of a failure is in *err. */
+static int run_command(const struct command *cmd, struct engine *e, struct pn_err *err)
+{
+    int signal_fd = catch_signals(err);
+    if (signal_fd < 0)
+        return 1;
+    int status = 1;
+    if (cmd->own.output_dir[0] && pn_output_make_dir(cmd->own.output_dir, err) < 0)
+        status = 1;
+    else if (open_model(cmd, e, err) < 0)
+        status = EXIT_MODEL;
+    else if (open_engine(cmd, e, err) == 0)
+        status = run_files(cmd, e, signal_fd, err);
+    close(signal_fd);
+    return status < 0 ? 1 : status;
+}
+
+static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err)
+{
+    struct command cmd = { 0 };
+    struct pn_config_loaded *loaded = NULL;
+    int first = argc;
+    if (pn_cli_options(argc, argv, &TABLE, &cmd.own, arena, &loaded, &first, err) < 0)
+        return EXIT_USAGE;
+    if (cmd.own.help || cmd.own.help_all)
+        return pn_cli_print_help(USAGE, &TABLE, cmd.own.help_all) < 0;
+    cmd.config = &loaded->config;
+    cmd.model_by_flag = given_by_flag(loaded, "engine.whisper_model");
+    cmd.names = argv + first;
+    cmd.n_names = (size_t)(argc - first);
+    if (check_options(&cmd, err) < 0)
+        return EXIT_USAGE;
+    struct engine e = { 0 };
+    int status = run_command(&cmd, &e, err);
+    close_engine(&e);
+    return status;
+}
+
+int pn_cmd_transcribe(int argc, char **argv)
+{
+    struct pn_err err = { 0 };
+    struct pn_arena *arena = NULL;
+    if (pn_arena_new(ARENA_MAX, &arena) < 0)
+        return 1;
+    int status = run(argc, argv, arena, &err);
+    if (err.code != 0)
+        fprintf(stderr, "pinna transcribe: %s\n", err.text);
+    pn_arena_free(arena);
+    return status;
+}
