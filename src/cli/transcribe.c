@@ -110,7 +110,7 @@ static int open_model(const struct command *cmd, struct engine *e, struct pn_err
 
 static int open_decoders(const struct pn_config *c, struct engine *e, struct pn_err *err)
 {
-    char program[512];
+    char program[4096];
     int r = pn_decoder_find(c->decoder, program, sizeof(program), err);
     if (r < 0)
         return r;

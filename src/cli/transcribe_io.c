@@ -186,14 +186,18 @@ static void format_header(const struct pn_output *o, const char *input, struct p
     pn_buf_puts(out, " <==\n");
 }
 
+static bool print_all(const struct pn_buf *b)
+{
+    return !b->failed && (b->len == 0 || fwrite(b->ptr, 1, b->len, stdout) == b->len);
+}
+
 static int write_stdout(struct pn_output *o, const char *input, const struct pn_buf *text, struct pn_err *err)
 {
     struct pn_buf header;
     pn_buf_init(&header, (size_t)1 << 16);
     format_header(o, input, &header);
     errno = 0;
-    if (header.failed || fwrite(header.ptr, 1, header.len, stdout) != header.len ||
-        fwrite(text->ptr, 1, text->len, stdout) != text->len || fflush(stdout) != 0)
+    if (!print_all(&header) || !print_all(text) || fflush(stdout) != 0)
         pn_fail_errno(err, "standard output");
     pn_buf_done(&header);
     return -err->code;

@@ -1,15 +1,18 @@
 """pinna_fixtures.py - fixtures of the API and load tests: servers and spoken clips."""
 import array
+import asyncio
 import io
 import os
 import pathlib
 import resource
+import threading
 import wave
 
 import pytest
 
 import server_process
 from server_process import PINNA, ROOT, SANITIZER, Server
+from slow_peer import drip
 
 ALSA = pathlib.Path("/usr/share/sounds/alsa")
 JFK = ROOT.parent / "shared" / "fixtures" / "audio"
@@ -70,6 +73,37 @@ def start_module_server(pinna):
     for s in mine:
         if s in server_process.running:
             s.stop()
+
+
+@pytest.fixture(scope="session")
+def slow_bodies(pinna):
+    """Uploads below and above PINNA_BODY_MIN_RATE; call it for what became of them. Takes 40 s in the background."""
+    s = Server({"PINNA_BODY_MIN_RATE": 1024})
+    first = (b"POST /transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+             b"Content-Length: 10000000\r\n\r\n--b\r\nConte")
+    ends = {}
+
+    async def run():
+        ends["below"], ends["above"], ends["stalled"] = await asyncio.gather(
+            drip(s.port, first, b"x" * 100, 0.5, 60), drip(s.port, first, b"x" * 2000, 0.5, 38), drip(s.port, first, seconds=60))
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+
+    def result():
+        thread.join()
+        return ends
+
+    yield result
+    thread.join()
+    s.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begin_early(request):
+    """What needs half a minute of waiting waits beside the other tests."""
+    if any("slow_bodies" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("slow_bodies")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,13 +21,13 @@ running = []
 
 
 def clean_env(folder, overrides=None):
-    """Nothing of the caller's settings reaches the program under test."""
+    """Nothing of the caller's settings reaches the program under test. None takes a name out."""
     env = {k: os.environ[k] for k in PASSED_ON if k in os.environ}
     env.update(HOME=str(folder), TMPDIR=str(folder / "tmp"), TORCH_NUM_THREADS="2")
     if "PINNA_DECODE" in os.environ:
         env["PINNA_DECODER"] = os.path.abspath(os.environ["PINNA_DECODE"])
-    env.update({k: str(v) for k, v in (overrides or {}).items() if v is not None})
-    return env
+    env.update(overrides or {})
+    return {k: str(v) for k, v in env.items() if v is not None}
 
 
 class Server:
@@ -118,7 +118,8 @@ class Server:
     # what /proc says
 
     def rss_kb(self):
-        return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{self.pid}/status").read_text()).group(1))
+        """Exact, where VmRSS of /proc/PID/status lags behind by some pages a thread."""
+        return int(re.search(r"^Rss:\s+(\d+) kB", pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.M).group(1))
 
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

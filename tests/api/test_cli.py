@@ -225,7 +225,7 @@ def test_output_dir_that_cannot_be(run, folder, clip):
 def test_a_missing_file_does_not_stop_the_others(run, folder, clip):
     p = transcribe(run, "nowhere.wav", clip)
     assert p.returncode == 1, p.returncode
-    assert "nowhere.wav" in p.err and p.out.strip() == transcribe(run, clip).out.strip()
+    assert "nowhere.wav" in p.err and transcribe(run, clip).out.strip() in p.out
 
 
 def test_files_that_are_not_audio(run, folder):
@@ -240,14 +240,13 @@ def test_what_the_model_cannot(run, clip):
     """A status of its own, and the words say what would do."""
     for args in (["--language", "zh"], ["--task", "translate"]):
         p = transcribe(run, *args, clip)
-        assert p.returncode in (1, 3) and p.out == "", (p.returncode, p.err)
+        assert p.returncode == 3 and p.out == "", (p.returncode, p.err)
         assert "--model" in p.err or "WHISPER_MODEL" in p.err, p.err
 
 
 def test_a_model_that_nobody_knows(run, clip):
     p = run("transcribe", "--model", "no-such-model", clip)
-    assert p.returncode not in (0, 1) or "no-such-model" in p.err
-    assert p.returncode != 0 and "no-such-model" in p.err and "sphinx" in p.err, (p.returncode, p.err)
+    assert p.returncode == 3 and "no-such-model" in p.err and "sphinx" in p.err, (p.returncode, p.err)
 
 
 def test_the_stand_in_is_announced(run, clip):

@@ -9,12 +9,12 @@ import os
 import random
 import socket
 import struct
-import threading
 import time
 
 import pytest
 
 from server_process import FACTOR, SANITIZER
+from slow_peer import drip
 from wire import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Closed, Conn, Part, Ws, check_error, form_type, frame, get, head,
                   multipart, request, upload, wait_until, ws_head)
 
@@ -343,8 +343,10 @@ def test_expect_something_else(target):
 
 
 def test_NUL_in_an_escaped_path(target):
-    for path in ("/hea%00lth", "/health%00", "/health%0d%0aX: y", "/%", "/%zz", "/%u0041", "/health%2f", "/%2e%2e/%2e%2e/etc/passwd"):
-        check_error(get(target.port, path), (400, 404))
+    for path in ("/hea%00lth", "/health%00", "/%00", "/health?a=%00", "/health%0d%0aX: y"):
+        check_error(get(target.port, path), 400)
+    for path in ("/health%0d%0aX:y", "/%", "/%zz", "/%u0041", "/%2e%2e/%2e%2e/etc/passwd"):
+        check_error(get(target.port, path), 404)
 
 
 def test_many_query_arguments(target, speech):
@@ -648,51 +650,6 @@ def test_websockets_that_vanish(echo):
 # deadlines, all of them at the same time in one event loop
 
 
-class Slow:
-    """Peers that take their time, each with what became of it: (seconds until the end, bytes it got)."""
-
-    def __init__(self, port):
-        self.port = port
-
-    async def drip(self, first, drop=b"", every=0.3, seconds=20, before=b""):
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        got = b""
-        if before:
-            writer.write(before)
-            got = await reader.readuntil(b"}")
-            assert got.startswith(b"HTTP/1.1 200"), got
-            got = b""
-        t = time.monotonic()
-        writer.write(first)
-
-        async def read():
-            nonlocal got
-            try:
-                while more := await reader.read(4096):
-                    got += more
-            except ConnectionError:
-                pass
-
-        async def write():
-            try:
-                while drop:
-                    await asyncio.sleep(every)
-                    writer.write(drop)
-                    await writer.drain()
-            except ConnectionError:
-                pass
-
-        writing = asyncio.create_task(write())
-        try:
-            await asyncio.wait_for(read(), seconds)
-            return time.monotonic() - t, got
-        except asyncio.TimeoutError:
-            return None, got
-        finally:
-            writing.cancel()
-            writer.close()
-
-
 HEAD_CUT = (HEADER_TIMEOUT - 0.1, HEADER_TIMEOUT + 3 * FACTOR)
 BODY_CUT = (BODY_TIMEOUT - 0.1, BODY_TIMEOUT + 3 * FACTOR)
 BODY_HEAD = POST + FORM + b"Content-Length: 100000\r\n\r\n--b\r\nConte"
@@ -729,8 +686,7 @@ DEADLINES = {
 @pytest.fixture(scope="module")
 def deadlines(hasty):
     async def run():
-        slow = Slow(hasty.port)
-        return await asyncio.gather(*(slow.drip(**args, seconds=20 + 8 * FACTOR) for args, _ in DEADLINES.values()))
+        return await asyncio.gather(*(drip(hasty.port, **args, seconds=20 + 8 * FACTOR) for args, _ in DEADLINES.values()))
 
     return dict(zip(DEADLINES, asyncio.run(run())))
 
@@ -747,37 +703,15 @@ def test_deadline(deadlines, name):
         assert got.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 400 ")), got[:200]
 
 
-@pytest.fixture(scope="module")
-def slow_bodies(start_module_server):
-    """Runs beside the other tests of this file from its first test on: the rate is averaged over 30 s."""
-    s = start_module_server({"PINNA_BODY_MIN_RATE": 1024})
-    box = {}
-
-    async def run():
-        slow = Slow(s.port)
-        first = POST + FORM + b"Content-Length: 10000000\r\n\r\n--b\r\nConte"
-        box["below"], box["above"], box["stalled"] = await asyncio.gather(
-            slow.drip(first, b"x" * 100, 0.5, 60), slow.drip(first, b"x" * 2000, 0.5, 45), slow.drip(first, seconds=60))
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    yield thread, box
-    thread.join()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def begin_slow_bodies(slow_bodies):
-    pass
-
-
 @pytest.mark.slow
 def test_a_body_below_the_rate_is_cut(slow_bodies):
-    thread, box = slow_bodies
-    thread.join()
+    """1 kB/s over 30 s is asked for; the fixture has been dripping since the first test of the session."""
+    ends = slow_bodies()
     for name in ("below", "stalled"):
-        assert box[name][0] is not None, f"{name}: never cut"
-        assert 25 <= box[name][0] <= 45, box[name]
-    assert box["above"][0] is None, f"a steady 4 kB/s was cut after {box['above'][0]} s"
+        seconds, _ = ends[name]
+        assert seconds is not None, f"{name}: never cut"
+        assert 25 <= seconds <= 36 + 4 * FACTOR, (name, seconds)
+    assert ends["above"][0] is None, f"a steady 4 kB/s was cut after {ends['above'][0]} s"
 
 
 def test_three_hundred_slow_heads(hasty):
@@ -785,8 +719,7 @@ def test_three_hundred_slow_heads(hasty):
     n = 300
 
     async def run():
-        slow = Slow(hasty.port)
-        tasks = [asyncio.create_task(slow.drip(GET + H + b"X-A: ", b"b", 0.5, 20 + 4 * FACTOR)) for _ in range(n)]
+        tasks = [asyncio.create_task(drip(hasty.port, GET + H + b"X-A: ", b"b", 0.5, 20 + 4 * FACTOR)) for _ in range(n)]
         await asyncio.sleep(1)
         t = time.monotonic()
         r = await asyncio.get_running_loop().run_in_executor(None, get, hasty.port, "/health")
@@ -805,14 +738,14 @@ def test_three_hundred_slow_heads(hasty):
 def test_deadlines_do_not_touch_work(hasty, speech, many_clips):
     """A job may take longer than every deadline of reading."""
     jobs = []
-    for clip in many_clips * 2:
+    for clip in many_clips + many_clips[:4]:
         c = Conn(hasty.port, 120 * FACTOR)
         body = multipart([Part("file", clip, "a.wav")])
         c.send(head("POST", "/transcribe", [form_type()], body) + body)
         jobs.append(c)
     t = time.monotonic()
     assert [c.read_response().status for c in jobs] == [200] * len(jobs)
-    assert time.monotonic() - t > KEEPALIVE, "too quick to mean anything"
+    assert time.monotonic() - t > HEADER_TIMEOUT, "too quick to mean anything"
 
 
 def test_resets_everywhere(target, speech):

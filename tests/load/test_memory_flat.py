@@ -12,7 +12,7 @@ pytestmark = pytest.mark.load
 WARM_UP, TOTAL, CLIENTS = 50, 1000, 4
 
 
-def test_a_thousand_requests(start_server, samples):
+def test_a_thousand_requests(start_server, samples, capsys):
     s = start_server()
     clips = [wav_bytes(samples[n][:16000]) for n in SPOKEN]
 
@@ -38,7 +38,8 @@ def test_a_thousand_requests(start_server, samples):
     took = time.monotonic() - t
     time.sleep(0.5)
     last = s.rss_kb()
-    print(f"\nRSS {first} kB after {WARM_UP} requests, {last} kB after {TOTAL} ({(last - first) / first * 100:+.2f} %); "
+    with capsys.disabled():
+        print(f"\nRSS {first} kB after {WARM_UP} requests, {last} kB after {TOTAL} ({(last - first) / first * 100:+.2f} %); "
           f"{(TOTAL - WARM_UP) / took:.1f} requests/s; descriptors {fds}, {s.fds()}")
     assert abs(last - first) <= 0.05 * first
     assert s.fds() <= fds + 2

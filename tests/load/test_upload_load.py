@@ -49,7 +49,7 @@ def watch(server, stop, box):
         time.sleep(0.01)
 
 
-def test_ten_uploads_of_100_mb(start_server):
+def test_ten_uploads_of_100_mb(start_server, capsys):
     s = start_server()
     noise = random.Random(7).randbytes(PIECE)
     check_error(upload_noise(s.port, noise, False), 400)  # what a first upload needs once is not growth
@@ -65,7 +65,8 @@ def test_ten_uploads_of_100_mb(start_server):
     for r in answers:
         check_error(r, 400, param="file")
     grown = (box["rss"] - before) / 1024
-    print(f"\n{N} uploads of {SIZE // 1_000_000} MB in {took:.1f} s; RSS {before // 1024} MB, grew by {grown:.1f} MB at most; "
+    with capsys.disabled():
+        print(f"\n{N} uploads of {SIZE // 1_000_000} MB in {took:.1f} s; RSS {before // 1024} MB, grew by {grown:.1f} MB at most; "
           f"worst of {box['n']} /health {box['worst'] * 1000:.0f} ms")
     assert grown < 64
     assert s.spooled() == []

@@ -119,7 +119,7 @@ enum {
     MAX_BLOCKS = 600        /* 30 s */
 };
 static const float SILENT_DB = -60.0f;
-static const float STEADY_DB = 6.0f; /* hiss spreads over 1-4 dB, speech over more than 20 */
+static const float STEADY_DB = 8.0f; /* the loudest moment of hiss is 1-5 dB above the quietest, a word 20 */
 
 bool pn_pause_only(const float *pcm, size_t n)
 {
@@ -132,5 +132,5 @@ bool pn_pause_only(const float *pcm, size_t n)
     qsort(db, n_blocks, sizeof(*db), by_level);
     if (db[n_blocks - 1] < SILENT_DB)
         return true;
-    return n_blocks >= MIN_STEADY_BLOCKS && db[n_blocks * 95 / 100] - db[n_blocks * 5 / 100] < STEADY_DB;
+    return n_blocks >= MIN_STEADY_BLOCKS && db[n_blocks - 1] - db[n_blocks * 5 / 100] < STEADY_DB;
 }
