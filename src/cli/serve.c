@@ -31,10 +31,9 @@ static const struct pn_opt SERVE_OPTIONS[] = {
 };
 static const struct pn_opt_table SERVE_TABLE = { SERVE_OPTIONS, PN_ARRAY_LEN(SERVE_OPTIONS) };
 
-static const char USAGE[] =
-    "usage: pinna serve [OPTION]...\n\n"
-    "Serves speech to text over HTTP. SIGTERM finishes the running work and stops; SIGHUP "
-    "reopens the log.\n";
+static const char USAGE[] = "usage: pinna serve [OPTION]...\n\n"
+                            "Serves speech to text over HTTP. SIGTERM finishes the running work and stops;\n"
+                            "SIGHUP reopens the log.\n";
 
 static enum pn_log_level level_of(const char *name)
 {

@@ -100,7 +100,8 @@ static int submit_more(struct pn_run *run)
         int r = submit(run, f);
         if (r == -PN_ECANCELLED)
             return r;
-        f->result.code = r;
+        if (r < 0) /* else the result is the job thread's by now */
+            f->result.code = r;
         f->state = r == 0 ? FILE_RUNNING : FILE_DONE;
         run->n_running += r == 0;
     }

@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,6 +22,7 @@
 #define REPLY_TIMEOUT_US  (600 * 1000000LL) /* the library's own inactivity limit is shorter */
 #define LINGER_US         (3 * 1000000LL)
 #define LINGER_MAX_BYTES  (16LL << 20)
+#define HURRY_US          (10 * 1000000LL)
 #define ACCEPTS_PER_EVENT 64
 #define BACKLOG           1024
 #define SPARE             64 /* entries over the maximum, for those that are told so */
@@ -33,6 +33,7 @@ struct pn_conns {
     struct pn_source listener;
     int port;
     int count;
+    bool hurried; /* pn_conns_hurry() */
     bool starved; /* no descriptors left: accepting pauses until the next tick */
     struct pn_conn *list;
     struct pn_conn **by_fd; /* entries handed to the library, by descriptor; n_by_fd long */
@@ -145,6 +146,7 @@ static void hand_over(struct pn_conn *c, const struct pn_head *head)
     c->state = PN_CONN_BODY;
     c->window_us = pn_now_us();
     c->window_bytes = 0;
+    c->seen_bytes = -1;
     c->deadline_us = c->window_us + c->owner->opt.body_timeout_ms * 1000LL;
     c->owner->opt.readable(c->owner->opt.ctx, c);
 }
@@ -183,6 +185,7 @@ static void report_hangup(struct pn_conn *c)
 static void conn_ready(struct pn_source *s, uint32_t events)
 {
     struct pn_conn *c = PN_CONTAINER_OF(s, struct pn_conn, source);
+    c->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     switch (c->state) {
     case PN_CONN_HEAD:
         head_ready(c);
@@ -192,7 +195,7 @@ static void conn_ready(struct pn_source *s, uint32_t events)
             drop(c);
         return;
     case PN_CONN_WORK:
-        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        if (c->hung_up)
             report_hangup(c);
         return;
     case PN_CONN_BODY:
@@ -336,7 +339,7 @@ struct pn_conns *pn_conns_free(struct pn_conns *cs)
 
 void pn_conns_end_all(struct pn_conns *cs)
 {
-    for (struct pn_conn *c = cs->list; c; c = c->next)
+    for (struct pn_conn *c = cs ? cs->list : NULL; c; c = c->next)
         if (c->mhd && c->state == PN_CONN_HEAD)
             end(c);
 }
@@ -371,12 +374,11 @@ void pn_conn_body(struct pn_conn *c, size_t bytes)
 
 void pn_conn_work(struct pn_conn *c, void (*hangup)(void *ctx), void *ctx)
 {
-    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
     c->state = PN_CONN_WORK;
     c->deadline_us = INT64_MAX;
     c->hangup = hangup;
     c->hangup_ctx = ctx;
-    if (poll(&p, 1, 0) > 0)
+    if (c->hung_up)
         report_hangup(c);
 }
 
@@ -442,6 +444,17 @@ static void check_rate(struct pn_conn *c, int64_t now_us)
         c->deadline_us = now_us;
     c->window_us = now_us;
     c->window_bytes = 0;
+    c->seen_bytes = -1;
+}
+
+/* The library misses an end of input that comes together with data: it reads less than it asked for and waits
+ * for an edge that has been. So once all was read and nothing moves, the unfinished request is ended here. */
+static void check_hung_up(struct pn_conn *c)
+{
+    int unread = 0;
+    if (c->hung_up && c->window_bytes == c->seen_bytes && ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0)
+        end(c);
+    c->seen_bytes = c->window_bytes;
 }
 
 static void deadline_passed(struct pn_conn *c)
@@ -470,6 +483,11 @@ static void deadline_passed(struct pn_conn *c)
     PN_UNREACHABLE();
 }
 
+void pn_conns_hurry(struct pn_conns *cs)
+{
+    cs->hurried = true;
+}
+
 void pn_conns_tick(struct pn_conns *cs, int64_t now_us)
 {
     if (cs->starved) {
@@ -478,8 +496,12 @@ void pn_conns_tick(struct pn_conns *cs, int64_t now_us)
     }
     for (struct pn_conn *c = cs->list, *next; c; c = next) {
         next = c->next;
-        if (c->state == PN_CONN_BODY)
+        if (c->state == PN_CONN_BODY) {
             check_rate(c, now_us);
+            check_hung_up(c);
+        }
+        if (cs->hurried && c->deadline_us != INT64_MAX)
+            c->deadline_us = PN_MIN(c->deadline_us, now_us + HURRY_US);
         if (now_us >= c->deadline_us)
             deadline_passed(c);
     }

@@ -37,11 +37,13 @@ struct pn_conn {
     struct MHD_Connection *mhd;      /* NULL until the library knows it */
     int64_t deadline_us;             /* absolute, for the state; INT64_MAX: none */
     bool heard;                      /* HEAD: some of it is there */
+    bool hung_up;                    /* the peer has sent its last byte */
     bool doomed;                     /* refused or cut: the library must not act on what it still reads */
     bool linger_after;               /* dropping is wanted when the library closes the socket */
     bool chunked;                    /* BODY: its length on the wire is not known */
     int64_t expected;                /* bytes up to the end of the running request, since accept */
     int64_t window_us, window_bytes; /* BODY: the running window of the rate check and what arrived in it */
+    int64_t seen_bytes;              /* BODY: window_bytes at the last tick */
     int64_t lingered;                /* LINGER: bytes dropped so far */
     void (*hangup)(void *ctx);       /* WORK: the client has gone; NULL: not watched */
     void *hangup_ctx;
@@ -65,10 +67,14 @@ struct pn_conns_options {
 PN_MUST_CHECK int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt,
                                struct pn_conns **ret, struct pn_err *err);
 struct pn_conns *pn_conns_free(struct pn_conns *cs); /* closes what the library does not own; accepts NULL */
-void pn_conns_end_all(struct pn_conns *cs); /* the library will find the end of input on all of its own */
+void pn_conns_end_all(
+    struct pn_conns *cs); /* the library will find the end of input on all of its own; accepts NULL */
 int pn_conns_port(const struct pn_conns *cs);
 int pn_conns_count(const struct pn_conns *cs);
 void pn_conns_tick(struct pn_conns *cs, int64_t now_us); /* enforces the deadlines */
+
+/* From now on nobody gets more than 10 s to send a request or to read an answer: the service is stopping. */
+void pn_conns_hurry(struct pn_conns *cs);
 
 /* The entry that `readable` handed to the library under this descriptor. */
 struct pn_conn *pn_conns_find(struct pn_conns *cs, int fd);

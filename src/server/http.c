@@ -389,6 +389,11 @@ struct pn_http *pn_http_free(struct pn_http *h)
     return NULL;
 }
 
+void pn_http_kick(struct pn_http *h)
+{
+    h->kick = true;
+}
+
 void pn_http_read(struct pn_http *h, struct pn_conn *c)
 {
     h->kick = true;

@@ -17,6 +17,8 @@ PN_MUST_CHECK int pn_http_new(struct pn_server *server, struct pn_http **ret, st
 struct pn_http *pn_http_free(struct pn_http *h); /* ends all connections; accepts NULL */
 /* The head of a request is complete: the library may read from the connection. */
 void pn_http_read(struct pn_http *h, struct pn_conn *c);
+/* The library has something to do that no descriptor tells it, a session to close for example. */
+void pn_http_kick(struct pn_http *h);
 /* Sends req->reply (ws.c, when a handshake is refused). */
 enum MHD_Result pn_http_reply(struct pn_request *req);
 

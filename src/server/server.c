@@ -92,6 +92,7 @@ static void begin_drain(struct pn_server *s, int signal_number)
            F_I64("waiting", t.waiting));
     s->draining = true;
     pn_ws_table_close_all(s->sockets);
+    pn_conns_hurry(s->conns);
 }
 
 static void on_signal(struct pn_source *source, uint32_t events)
@@ -199,7 +200,7 @@ static int start_sockets(struct pn_server *s, struct pn_err *err)
                                     .ctx = s };
     struct pn_ws_options ws = { .max_sessions = (int)c->max_connections,
                                 .idle_timeout_s = (int)c->ws_timeout_s };
-    int r = pn_ws_table_new(s->loop, &ws, &s->sockets, err);
+    int r = pn_ws_table_new(s, &ws, &s->sockets, err);
     if (r < 0 || (r = pn_http_new(s, &s->http, err)) < 0)
         return r;
     return pn_conns_new(s->loop, &opt, &s->conns, err);

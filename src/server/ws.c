@@ -40,6 +40,7 @@ struct pn_ws {
 };
 
 struct pn_ws_table {
+    struct pn_server *server;
     struct pn_loop *loop;
     struct pn_ws_options opt;
     struct pn_ws *list;
@@ -70,6 +71,7 @@ static void finish(struct pn_ws *ws)
     }
     pn_loop_remove(t->loop, &ws->source, bury);
     MHD_upgrade_action(ws->handle, MHD_UPGRADE_ACTION_CLOSE);
+    pn_http_kick(t->server->http);
 }
 
 /* ---- wslay's callbacks ------------------------------------------------------------------------------- */
@@ -215,13 +217,14 @@ void *pn_ws_state(struct pn_ws *ws)
 
 /* ---- the table --------------------------------------------------------------------------------------- */
 
-int pn_ws_table_new(struct pn_loop *loop, const struct pn_ws_options *opt, struct pn_ws_table **ret,
+int pn_ws_table_new(struct pn_server *server, const struct pn_ws_options *opt, struct pn_ws_table **ret,
                     struct pn_err *err)
 {
     struct pn_ws_table *t = calloc(1, sizeof(*t));
     if (!t)
         return pn_fail(err, PN_ENOMEM, "no memory for WebSockets");
-    t->loop = loop;
+    t->server = server;
+    t->loop = server->loop;
     t->opt = *opt;
     *ret = t;
     return 0;
@@ -327,6 +330,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
         if (ws)
             bury(&ws->source);
         MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+        pn_http_kick(req->server->http);
         return;
     }
     ws->handle = handle;

@@ -14,7 +14,7 @@
 
 struct pn_ws;
 struct pn_ws_table;
-struct pn_loop;
+struct pn_server;
 struct pn_request;
 
 #define PN_WS_QUEUE_MAX (1 << 20) /* bytes waiting to be written above which nothing is read */
@@ -35,7 +35,7 @@ struct pn_ws_options {
     int idle_timeout_s;
 };
 
-PN_MUST_CHECK int pn_ws_table_new(struct pn_loop *loop, const struct pn_ws_options *opt,
+PN_MUST_CHECK int pn_ws_table_new(struct pn_server *server, const struct pn_ws_options *opt,
                                   struct pn_ws_table **ret, struct pn_err *err);
 struct pn_ws_table *pn_ws_table_free(struct pn_ws_table *t); /* drops all sessions; accepts NULL */
 int pn_ws_table_count(const struct pn_ws_table *t);          /* open sessions, without those being refused */

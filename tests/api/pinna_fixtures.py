@@ -11,12 +11,22 @@ import wave
 import pytest
 
 import server_process
-from server_process import PINNA, ROOT, SANITIZER, Server
+from server_process import FACTOR, PINNA, ROOT, SANITIZER, Server
 from slow_peer import drip
+from wire import get, wait_until
 
 ALSA = pathlib.Path("/usr/share/sounds/alsa")
 JFK = ROOT.parent / "shared" / "fixtures" / "audio"
-SPOKEN = ("Front_Center", "Front_Left", "Front_Right", "Rear_Center", "Rear_Left", "Rear_Right", "Side_Left", "Side_Right")
+SPOKEN = (
+    "Front_Center",
+    "Front_Left",
+    "Front_Right",
+    "Rear_Center",
+    "Rear_Left",
+    "Rear_Right",
+    "Side_Left",
+    "Side_Right",
+)
 
 
 def pytest_configure(config):
@@ -75,17 +85,35 @@ def start_module_server(pinna):
             s.stop()
 
 
+@pytest.fixture(scope="module")
+def target(start_module_server):
+    """A server with room for many sockets; in the end it must have given everything back."""
+    s = start_module_server({"MAX_CONNECTIONS": 1500, "PINNA_MAX_HTTP_CONNECTIONS": 4000})
+    get(s.port, "/health")
+    rss, fds = s.rss_kb(), s.fds()
+    yield s
+    wait_until(lambda: s.fds() <= fds + 3, 20 * FACTOR, f"descriptors are back to {fds}")
+    wait_until(lambda: len(s.decoders()) == 1, 10 * FACTOR, "one idle decode child")
+    assert s.spooled() == []
+    assert s.rss_kb() - rss < 64 * 1024 or SANITIZER, f"memory grew from {rss} to {s.rss_kb()} kB"
+
+
 @pytest.fixture(scope="session")
 def slow_bodies(pinna):
-    """Uploads below and above PINNA_BODY_MIN_RATE; call it for what became of them. Takes 40 s in the background."""
+    """Uploads below and above PINNA_BODY_MIN_RATE; call it for what became of them (40 s)."""
     s = Server({"PINNA_BODY_MIN_RATE": 1024})
-    first = (b"POST /transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-             b"Content-Length: 10000000\r\n\r\n--b\r\nConte")
+    first = (
+        b"POST /transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"Content-Length: 10000000\r\n\r\n--b\r\nConte"
+    )
     ends = {}
 
     async def run():
         ends["below"], ends["above"], ends["stalled"] = await asyncio.gather(
-            drip(s.port, first, b"x" * 100, 0.5, 60), drip(s.port, first, b"x" * 2000, 0.5, 38), drip(s.port, first, seconds=60))
+            drip(s.port, first, b"x" * 100, 0.5, 60),
+            drip(s.port, first, b"x" * 2000, 0.5, 38),
+            drip(s.port, first, seconds=60),
+        )
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()

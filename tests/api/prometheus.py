@@ -33,7 +33,9 @@ class Family:
     def total(self, **labels):
         """Sum of the family's samples (of a histogram: its observations) whose labels match."""
         name = self.name + ("_count" if self.kind == "histogram" else "")
-        return sum(v for (n, ls), v in self.samples.items() if n == name and labels.items() <= dict(ls).items())
+        return sum(
+            v for (n, ls), v in self.samples.items() if n == name and labels.items() <= dict(ls).items()
+        )
 
     def series(self):
         """The label sets, without `le`."""
@@ -47,10 +49,15 @@ class Family:
                 self._check_histogram(labels)
 
     def _check_histogram(self, labels):
-        buckets = [(parse_value(dict(ls)["le"]), v) for (n, ls), v in self.samples.items()
-                   if n == self.name + "_bucket" and tuple(kv for kv in ls if kv[0] != "le") == labels]
+        buckets = [
+            (parse_value(dict(ls)["le"]), v)
+            for (n, ls), v in self.samples.items()
+            if n == self.name + "_bucket" and tuple(kv for kv in ls if kv[0] != "le") == labels
+        ]
         assert [b for b, _ in buckets] == sorted({b for b, _ in buckets}), f"{self.name}: bounds must rise"
-        assert [v for _, v in buckets] == sorted(v for _, v in buckets), f"{self.name}: buckets are cumulative"
+        assert [v for _, v in buckets] == sorted(
+            v for _, v in buckets
+        ), f"{self.name}: buckets are cumulative"
         count = self.samples[(self.name + "_count", labels)]
         assert buckets[-1] == (float("inf"), count), f"{self.name}: the last bucket is +Inf and holds all"
         assert self.samples[(self.name + "_sum", labels)] >= 0

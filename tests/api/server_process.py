@@ -14,8 +14,19 @@ PINNA = os.path.abspath(os.environ.get("PINNA_BIN", ROOT / "build" / "pinna"))
 SANITIZER = os.environ.get("PINNA_SANITIZER", "")
 FACTOR = {"": 1, "asan": 4, "tsan": 8}[SANITIZER]  # how much longer everything may take
 READY = re.compile(rb"pinna: listening on http://127\.0\.0\.1:([0-9]+)\n")
-REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|: runtime error:")
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH")
+REPORT = re.compile(
+    r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|: runtime error:"
+)
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "ASAN_OPTIONS",
+    "UBSAN_OPTIONS",
+    "TSAN_OPTIONS",
+    "LSAN_OPTIONS",
+    "LD_LIBRARY_PATH",
+)
 
 running = []
 
@@ -40,8 +51,12 @@ class Server:
         with open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
                 [PINNA, "serve", "--port", "0", "--host", "127.0.0.1", *args],
-                cwd=self.folder, env=clean_env(self.folder, env),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err)
+                cwd=self.folder,
+                env=clean_env(self.folder, env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=err,
+            )
         self.pid = self.process.pid
         running.append(self)
         try:
@@ -119,7 +134,11 @@ class Server:
 
     def rss_kb(self):
         """Exact, where VmRSS of /proc/PID/status lags behind by some pages a thread."""
-        return int(re.search(r"^Rss:\s+(\d+) kB", pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.M).group(1))
+        return int(
+            re.search(
+                r"^Rss:\s+(\d+) kB", pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.M
+            ).group(1)
+        )
 
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

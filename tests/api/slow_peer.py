@@ -4,7 +4,7 @@ import time
 
 
 async def drip(port, first, drop=b"", every=0.3, seconds=20, before=b""):
-    """Sends `first`, then `drop` again and again. (Seconds until the server ended it or None, the bytes it sent).
+    """Sends `first`, then `drop` again and again: (seconds until the server ended it or None, its bytes).
 
     `before` is a good request that is answered first.
     """

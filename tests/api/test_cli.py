@@ -18,7 +18,18 @@ from server_process import FACTOR, PINNA, REPORT, clean_env
 from wire import HOST, get, upload
 
 T = 60 * FACTOR
-SEGMENT_KEYS = {"id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob"}
+SEGMENT_KEYS = {
+    "id",
+    "seek",
+    "start",
+    "end",
+    "text",
+    "tokens",
+    "temperature",
+    "avg_logprob",
+    "compression_ratio",
+    "no_speech_prob",
+}
 
 
 @pytest.fixture
@@ -32,8 +43,14 @@ def run(folder, pinna):
     """Runs the program in an empty folder; no run may end by a signal or with a sanitizer's report."""
 
     def call(*args, stdin=b"", env=None):
-        p = subprocess.run([PINNA, *map(str, args)], cwd=folder, env=clean_env(folder, env), input=stdin,
-                           capture_output=True, timeout=T)
+        p = subprocess.run(
+            [PINNA, *map(str, args)],
+            cwd=folder,
+            env=clean_env(folder, env),
+            input=stdin,
+            capture_output=True,
+            timeout=T,
+        )
         p.out, p.err = p.stdout.decode("utf-8"), p.stderr.decode("utf-8")
         assert p.returncode >= 0, f"ended by signal {-p.returncode}\n{p.err}"
         assert not REPORT.search(p.err), p.err
@@ -90,9 +107,24 @@ def test_help_works_with_a_broken_configuration(run, folder):
     assert run("--version").returncode == 0
 
 
-@pytest.mark.parametrize("args", [[], ["nonsense"], ["--nonsense"], ["serve", "--nonsense"], ["transcribe"], ["transcribe", "--format", "docx", "x.wav"],
-                                  ["config", "--nonsense"], ["serve", "operand"], ["serve", "--port"], ["serve", "--port", "70000"],
-                                  ["serve", "--port", "12x"], ["transcribe", "--task", "sing", "x.wav"], ["transcribe", "--language", "klingon", "x.wav"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nonsense"],
+        ["--nonsense"],
+        ["serve", "--nonsense"],
+        ["transcribe"],
+        ["transcribe", "--format", "docx", "x.wav"],
+        ["config", "--nonsense"],
+        ["serve", "operand"],
+        ["serve", "--port"],
+        ["serve", "--port", "70000"],
+        ["serve", "--port", "12x"],
+        ["transcribe", "--task", "sing", "x.wav"],
+        ["transcribe", "--language", "klingon", "x.wav"],
+    ],
+)
 def test_wrong_usage(run, args):
     p = run(*args)
     assert p.returncode == 2, (p.returncode, p.out, p.err)
@@ -155,7 +187,10 @@ def test_vtt(run, clip):
     assert head == "WEBVTT" and blocks
     for block in blocks:
         times, *text = block.split("\n")
-        assert re.fullmatch(r"(?:[0-9]{2}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3} --> (?:[0-9]{2}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3}", times), block
+        assert re.fullmatch(
+            r"(?:[0-9]{2}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3} --> (?:[0-9]{2}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3}",
+            times,
+        ), block
         assert text and all(text)
 
 
@@ -171,7 +206,12 @@ def test_tsv(run, clip):
 def test_silence_in_every_format(run, folder, silence):
     path = folder / "silence.wav"
     path.write_bytes(silence)
-    for form, want in (("text", ("", "\n")), ("srt", ("", "\n")), ("vtt", ("WEBVTT\n", "WEBVTT\n\n")), ("tsv", ("start\tend\ttext\n",))):
+    for form, want in (
+        ("text", ("", "\n")),
+        ("srt", ("", "\n")),
+        ("vtt", ("WEBVTT\n", "WEBVTT\n\n")),
+        ("tsv", ("start\tend\ttext\n",)),
+    ):
         p = transcribe(run, "--format", form, path)
         assert p.returncode == 0 and p.out in want, (form, p.out, p.err)
     body = json.loads(transcribe(run, "--format", "json", path).out)
@@ -183,8 +223,14 @@ def test_stdin(run, clip):
     want = transcribe(run, clip)
     assert transcribe(run, "-", stdin=clip.read_bytes()).out == want.out
     with open(clip, "rb") as f:
-        p = subprocess.run([PINNA, "transcribe", "--model", "sphinx", "-"], cwd=clip.parent, env=clean_env(clip.parent), stdin=f,
-                           capture_output=True, timeout=T)
+        p = subprocess.run(
+            [PINNA, "transcribe", "--model", "sphinx", "-"],
+            cwd=clip.parent,
+            env=clean_env(clip.parent),
+            stdin=f,
+            capture_output=True,
+            timeout=T,
+        )
     assert p.returncode == 0 and p.stdout.decode() == want.out
 
 
@@ -260,8 +306,14 @@ def test_the_stand_in_is_announced(run, clip):
 def on_a_terminal(args, folder, stdout_is_a_pipe=True):
     """Runs with stderr on a terminal; returns status, output, and what the terminal saw."""
     master, slave = pty.openpty()
-    p = subprocess.Popen([PINNA, *map(str, args)], cwd=folder, env={**clean_env(folder), "TERM": "xterm"}, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE if stdout_is_a_pipe else slave, stderr=slave)
+    p = subprocess.Popen(
+        [PINNA, *map(str, args)],
+        cwd=folder,
+        env={**clean_env(folder), "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if stdout_is_a_pipe else slave,
+        stderr=slave,
+    )
     os.close(slave)
     seen, end = b"", time.monotonic() + T
     while time.monotonic() < end:
@@ -303,24 +355,44 @@ def test_a_closed_pipe_is_no_crash(folder, clip):
     """`pinna transcribe ... | head -0`"""
     r, w = os.pipe()
     os.close(r)
-    p = subprocess.run([PINNA, "transcribe", "--model", "sphinx", str(clip)], cwd=folder, env=clean_env(folder), stdout=w,
-                       stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=T)
+    p = subprocess.run(
+        [PINNA, "transcribe", "--model", "sphinx", str(clip)],
+        cwd=folder,
+        env=clean_env(folder),
+        stdout=w,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        timeout=T,
+    )
     os.close(w)
     assert p.returncode in (1, 3, -13), p
 
 
 def test_full_disk_is_an_error(folder, clip):
     with open("/dev/full", "wb") as full:
-        p = subprocess.run([PINNA, "transcribe", "--model", "sphinx", str(clip)], cwd=folder, env=clean_env(folder), stdout=full,
-                           stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=T)
+        p = subprocess.run(
+            [PINNA, "transcribe", "--model", "sphinx", str(clip)],
+            cwd=folder,
+            env=clean_env(folder),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            timeout=T,
+        )
     assert p.returncode not in (0, 2) and p.stderr, p
 
 
 def test_interrupt_ends_quickly(folder, pinna, long_clip):
     """Control-C: no orphan, no core, soon."""
     (folder / "long.wav").write_bytes(long_clip)
-    p = subprocess.Popen([PINNA, "transcribe", "--model", "sphinx", "long.wav"], cwd=folder, env=clean_env(folder), stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p = subprocess.Popen(
+        [PINNA, "transcribe", "--model", "sphinx", "long.wav"],
+        cwd=folder,
+        env=clean_env(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(2 * min(FACTOR, 2))
     assert p.poll() is None
     p.send_signal(2)
@@ -362,27 +434,51 @@ def test_config_says_where_a_value_comes_from(run, folder):
     assert "1002" in line and ".env:2" in line
     line = line_of(settings(run, "--config", "pinna.yaml", env={"PORT": "1003"}), "server.port")
     assert "1003" in line and "PORT" in line and "env" in line
-    line = line_of(settings(run, "--config", "pinna.yaml", "--port", "1004", env={"PORT": "1003"}), "server.port")
+    line = line_of(
+        settings(run, "--config", "pinna.yaml", "--port", "1004", env={"PORT": "1003"}), "server.port"
+    )
     assert "1004" in line and "--port" in line
     line = line_of(settings(run), "server.port")
     assert "1002" in line and ".env:2" in line
 
 
-@pytest.mark.parametrize("name", """HOST PORT LOG_LEVEL MAX_CONNECTIONS WS_TIMEOUT TORCH_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS MODEL_NAME DEVICE
-ASR_MAX_MEMORY_MB ASR_ENABLE_MEMORY_POOL ASR_CACHE_SIZE_MB ASR_MAX_CONCURRENT ASR_BATCH_SIZE ASR_WORKER_THREADS ASR_CHUNK_SIZE ASR_OVERLAP_SIZE
-ASR_QUEUE_SIZE ASR_ENABLE_AGGRESSIVE_GC ASR_NETWORK_TIMEOUT WHISPER_MODEL MODEL_DIR PINNA_MAX_UPLOAD_MB PINNA_MAX_AUDIO_SECONDS""".split())
+@pytest.mark.parametrize(
+    "name",
+    """HOST PORT LOG_LEVEL MAX_CONNECTIONS WS_TIMEOUT TORCH_NUM_THREADS OMP_NUM_THREADS
+MKL_NUM_THREADS MODEL_NAME DEVICE ASR_MAX_MEMORY_MB ASR_ENABLE_MEMORY_POOL ASR_CACHE_SIZE_MB ASR_MAX_CONCURRENT ASR_BATCH_SIZE ASR_WORKER_THREADS
+ASR_CHUNK_SIZE ASR_OVERLAP_SIZE ASR_QUEUE_SIZE ASR_ENABLE_AGGRESSIVE_GC ASR_NETWORK_TIMEOUT WHISPER_MODEL
+MODEL_DIR PINNA_MAX_UPLOAD_MB PINNA_MAX_AUDIO_SECONDS""".split(),
+)
 def test_every_old_name_is_known(run, folder, name):
-    values = {"HOST": "127.0.0.1", "LOG_LEVEL": "INFO", "MODEL_NAME": "sphinx", "WHISPER_MODEL": "sphinx", "DEVICE": "cpu", "MODEL_DIR": str(folder),
-              "ASR_ENABLE_MEMORY_POOL": "true", "ASR_ENABLE_AGGRESSIVE_GC": "false", "ASR_CHUNK_SIZE": "9600", "ASR_OVERLAP_SIZE": "800"}
+    values = {
+        "HOST": "127.0.0.1",
+        "LOG_LEVEL": "INFO",
+        "MODEL_NAME": "sphinx",
+        "WHISPER_MODEL": "sphinx",
+        "DEVICE": "cpu",
+        "MODEL_DIR": str(folder),
+        "ASR_ENABLE_MEMORY_POOL": "true",
+        "ASR_ENABLE_AGGRESSIVE_GC": "false",
+        "ASR_CHUNK_SIZE": "9600",
+        "ASR_OVERLAP_SIZE": "800",
+    }
     (folder / ".env").write_text(f"{name}={values.get(name, '30')}\n")
     assert ".env:1" in settings(run, env={"TORCH_NUM_THREADS": None})
 
 
-@pytest.mark.parametrize("text,where,says", [
-    ("PORT=9999\nPROT=1\n", ".env:2", "PROT"), ("PORT=never\n", ".env:1", "never"), ("\n\nPORT=70000\n", ".env:3", "70000"),
-    ("MAX_CONNECTIONS=-1\n", ".env:1", "-1"), ("PORT\n", ".env:1", ""), ("LOG_LEVEL=loud\n", ".env:1", "loud"), ("PORT='1\n", ".env:1", ""),
-    ("A B=1\n", ".env:1", ""),
-])
+@pytest.mark.parametrize(
+    "text,where,says",
+    [
+        ("PORT=9999\nPROT=1\n", ".env:2", "PROT"),
+        ("PORT=never\n", ".env:1", "never"),
+        ("\n\nPORT=70000\n", ".env:3", "70000"),
+        ("MAX_CONNECTIONS=-1\n", ".env:1", "-1"),
+        ("PORT\n", ".env:1", ""),
+        ("LOG_LEVEL=loud\n", ".env:1", "loud"),
+        ("PORT='1\n", ".env:1", ""),
+        ("A B=1\n", ".env:1", ""),
+    ],
+)
 def test_env_file_is_refused_with_its_line(run, folder, text, where, says):
     (folder / ".env").write_text(text)
     for command in (["config"], ["serve", "--port", "0"], ["transcribe", "x.wav"]):
@@ -391,12 +487,23 @@ def test_env_file_is_refused_with_its_line(run, folder, text, where, says):
         assert len(p.err.splitlines()) == 1, p.err
 
 
-@pytest.mark.parametrize("text,line,says", [
-    ("server:\n  port: 1\n  prot: 2\n", 3, "prot"), ("server:\n  port: never\n", 2, "never"), ("nonsense: 1\n", 1, "nonsense"),
-    ("server:\n  port: 1\n  port: 2\n", 3, "port"), ("server: [1, 2]\n", 1, ""), ("server:\n  port: &a 1\n", 2, ""), ("server:\n  port: !!int 1\n", 2, ""),
-    ("server:\n\tport: 1\n", 2, ""), ("server: {\n", None, ""), ("server: 5\n", 1, "server"), ("a: &a [x]\nb: *a\n", None, ""),
-    ("server:\n  port: 1\n---\nserver:\n  port: 2\n", 3, ""),
-])
+@pytest.mark.parametrize(
+    "text,line,says",
+    [
+        ("server:\n  port: 1\n  prot: 2\n", 3, "prot"),
+        ("server:\n  port: never\n", 2, "never"),
+        ("nonsense: 1\n", 1, "nonsense"),
+        ("server:\n  port: 1\n  port: 2\n", 3, "port"),
+        ("server: [1, 2]\n", 1, ""),
+        ("server:\n  port: &a 1\n", 2, ""),
+        ("server:\n  port: !!int 1\n", 2, ""),
+        ("server:\n\tport: 1\n", 2, ""),
+        ("server: {\n", None, ""),
+        ("server: 5\n", 1, "server"),
+        ("a: &a [x]\nb: *a\n", None, ""),
+        ("server:\n  port: 1\n---\nserver:\n  port: 2\n", 3, ""),
+    ],
+)
 def test_yaml_is_refused_with_its_line(run, folder, text, line, says):
     (folder / "c.yaml").write_text(text)
     p = run("config", "--config", "c.yaml")
@@ -431,7 +538,10 @@ def test_a_port_that_is_taken(run):
         s.listen()
         port = s.getsockname()[1]
         p = run("serve", "--host", HOST, "--port", port)
-    assert p.returncode not in (0, 2) and str(port) in p.err and "in use" in p.err.lower(), (p.returncode, p.err)
+    assert p.returncode not in (0, 2) and str(port) in p.err and "in use" in p.err.lower(), (
+        p.returncode,
+        p.err,
+    )
     assert "listening" not in p.out
 
 
@@ -445,7 +555,10 @@ def test_a_host_that_is_not_ours(run):
 @pytest.mark.parametrize("env", [{"DEVICE": "cuda"}, {"DEVICE": "cuda:0"}])
 def test_device_cuda_is_refused_clearly(run, env):
     p = run("serve", "--port", 0, env=env)
-    assert p.returncode == 2 and "DEVICE" in p.err.upper() and "cuda" in p.err and "cpu" in p.err, (p.returncode, p.err)
+    assert p.returncode == 2 and "DEVICE" in p.err.upper() and "cuda" in p.err and "cpu" in p.err, (
+        p.returncode,
+        p.err,
+    )
 
 
 def test_a_log_folder_that_cannot_be(start_server):
@@ -474,7 +587,10 @@ def test_serve_writes_logs_and_nothing_else(start_server):
 
 
 def test_settings_from_files(start_server):
-    s = start_server(args=["--config", "my.yaml"], files={"my.yaml": "server:\n  port: 1\n  host: 192.0.2.1\n", ".env": "MAX_CONNECTIONS=9\n"})
+    s = start_server(
+        args=["--config", "my.yaml"],
+        files={"my.yaml": "server:\n  port: 1\n  host: 192.0.2.1\n", ".env": "MAX_CONNECTIONS=9\n"},
+    )
     assert get(s.port, "/health").json()["max_connections"] == 9
 
 

@@ -45,14 +45,24 @@ def test_root(server):
 
 def test_health(server):
     body = get_json(server, "/health")
-    assert {"status", "model_loaded", "active_connections", "max_connections", "cpu_usage_percent", "memory_usage_percent", "timestamp"} <= set(body)
+    assert {
+        "status",
+        "model_loaded",
+        "active_connections",
+        "max_connections",
+        "cpu_usage_percent",
+        "memory_usage_percent",
+        "timestamp",
+    } <= set(body)
     assert body["status"] == "healthy" and body["model_loaded"] is True
     assert body["active_connections"] == 0 and body["max_connections"] == 20
     for key in ("cpu_usage_percent", "memory_usage_percent"):
         assert type(body[key]) in (int, float) and 0 <= body[key] <= 100, body
     assert body["memory_usage_percent"] > 0
     stamp = datetime.datetime.fromisoformat(body["timestamp"].replace("Z", "+00:00")).replace(tzinfo=None)
-    near = [abs((stamp - now).total_seconds()) for now in (datetime.datetime.now(), datetime.datetime.utcnow())]
+    near = [
+        abs((stamp - now).total_seconds()) for now in (datetime.datetime.now(), datetime.datetime.utcnow())
+    ]
     assert min(near) < 60, body["timestamp"]
 
 
@@ -86,7 +96,9 @@ def test_metrics_are_well_formed(server, speech):
     assert found["whisper_audio_duration_seconds"].kind == "histogram"
     for name in ("whisper_transcription_duration_seconds", "whisper_audio_duration_seconds"):
         assert {tuple(dict(ls)) for ls in found[name].series()} == {("model",)}
-    assert {tuple(sorted(dict(ls))) for ls in found["whisper_transcription_total"].series()} == {("language", "model")}
+    assert {tuple(sorted(dict(ls))) for ls in found["whisper_transcription_total"].series()} == {
+        ("language", "model")
+    }
 
 
 def test_metrics_count_every_answer(server, speech):
@@ -94,8 +106,12 @@ def test_metrics_count_every_answer(server, speech):
         m = metrics(server)
         audio = m["whisper_audio_duration_seconds"]
         seconds = sum(v for (n, _), v in audio.samples.items() if n.endswith("_sum"))
-        return (m["whisper_transcription_total"].total(model="sphinx", language="en"),
-                m["whisper_transcription_duration_seconds"].total(model="sphinx"), audio.total(model="sphinx"), seconds)
+        return (
+            m["whisper_transcription_total"].total(model="sphinx", language="en"),
+            m["whisper_transcription_duration_seconds"].total(model="sphinx"),
+            audio.total(model="sphinx"),
+            seconds,
+        )
 
     assert upload(server.port, speech["Front_Left"], timeout=T).status == 200
     before = three()
@@ -108,6 +124,7 @@ def test_metrics_count_every_answer(server, speech):
 
 def test_metrics_do_not_grow_with_what_clients_say(server):
     """Paths, methods and languages that clients invent must not become series."""
+
     def n_series():
         return sum(len(f.samples) for f in metrics(server).values())
 

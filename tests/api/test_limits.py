@@ -104,7 +104,7 @@ def test_hang_up_cancels_the_job(start_server, long_clip, speech):
     assert cancelled(s) == before + 1
     assert upload(s.port, speech["Front_Left"], timeout=T).status == 200
     settled(s)
-    wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back: {s.fds()} after {fds}")
+    wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back to {fds}")
     assert s.spooled() == []
 
 
@@ -147,7 +147,7 @@ def test_hang_up_in_the_body_leaves_nothing(start_server, long_clip):
     for _ in range(30):
         with Conn(s.port, T) as c:
             c.send(head("POST", "/transcribe", [form_type()], body) + body[:50_000])
-    wait_until(lambda: s.fds() <= fds + 2, 10 * FACTOR, f"descriptors are back: {s.fds()} after {fds}")
+    wait_until(lambda: s.fds() <= fds + 2, 10 * FACTOR, f"descriptors are back to {fds}")
     assert s.spooled() == []
     settled(s)
 
@@ -162,7 +162,7 @@ def test_many_hang_ups_at_every_moment(start_server, speech):
         time.sleep(i * 0.02)
         c.close()
     settled(s, 60)
-    wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back: {s.fds()} after {fds}")
+    wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back to {fds}")
     assert upload(s.port, speech["Rear_Center"], timeout=T).status == 200
 
 
@@ -284,7 +284,9 @@ def test_websocket_limit(start_server):
     if get(s.port, "/test/echo").status == 404:
         pytest.skip("built without test routes")
     first, second = Ws(s.port), Ws(s.port)
-    wait_until(lambda: get(s.port, "/health").json()["active_connections"] == 2, 5 * FACTOR, "two are counted")
+    wait_until(
+        lambda: get(s.port, "/health").json()["active_connections"] == 2, 5 * FACTOR, "two are counted"
+    )
     third = Ws(s.port)
     assert third.read_close() == (1008, "服务器连接已满，请稍后重试")
     first.close()
@@ -318,7 +320,7 @@ def test_answer_to_a_client_that_reads_late(server, speech):
 
 
 def test_methods_with_a_body_that_nobody_wants(server):
-    """A body sent to a path that takes none is read away, or the connection ends; it is never taken for a request."""
+    """A body that no path takes is read away, or the connection ends; it is never taken for a request."""
     smuggled = head("GET", "/smuggled")
     for method, path in (("GET", "/health"), ("POST", "/nowhere"), ("DELETE", "/transcribe")):
         with Conn(server.port, 5) as c:
@@ -333,7 +335,7 @@ def test_methods_with_a_body_that_nobody_wants(server):
 
 
 def test_request_after_a_refused_body(server, speech):
-    """The refusal is known before the body has come; the connection stays usable or is closed, never confused."""
+    """After a refusal the connection stays usable or is closed; it is never confused."""
     body = multipart([Part("language", "klingon"), Part("file", speech["Front_Left"] * 4, "a.wav")])
     with Conn(server.port, T) as c:
         r = c.request("POST", "/transcribe", [form_type()], body)

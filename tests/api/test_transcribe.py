@@ -13,7 +13,18 @@ from pinna_fixtures import wav_bytes
 from server_process import FACTOR
 from wire import Closed, Conn, Part, check_error, chunked, form_type, get, head, multipart, request, upload
 
-SEGMENT_KEYS = {"id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob"}
+SEGMENT_KEYS = {
+    "id",
+    "seek",
+    "start",
+    "end",
+    "text",
+    "tokens",
+    "temperature",
+    "avg_logprob",
+    "compression_ratio",
+    "no_speech_prob",
+}
 T = 60 * FACTOR
 
 
@@ -86,7 +97,10 @@ def test_file_anywhere_in_the_form(server, clip, alone, at):
 def test_chunked_transfer(server, clip, alone, piece):
     body = multipart([Part("file", clip, "a.wav")])
     with Conn(server.port, T) as c:
-        c.send(head("POST", "/transcribe", [form_type(), ("Transfer-Encoding", "chunked")]) + chunked(body, piece))
+        c.send(
+            head("POST", "/transcribe", [form_type(), ("Transfer-Encoding", "chunked")])
+            + chunked(body, piece)
+        )
         assert check_answer(c.read_response(), 1.5) == alone
 
 
@@ -112,8 +126,14 @@ def test_body_in_small_writes(server, clip, alone):
 
 
 BOUNDARIES = [
-    ("b", False), ("b", True), ("openai-k3j2h1", False), ("------------------------1a2b3c4d5e6f7a8b", False),
-    ("----WebKitFormBoundary7MA4YWxkTrZu0gW", False), ("a'()+_,-./:=?z", True), ("with blank inside", True), ("x" * 70, False),
+    ("b", False),
+    ("b", True),
+    ("openai-k3j2h1", False),
+    ("------------------------1a2b3c4d5e6f7a8b", False),
+    ("----WebKitFormBoundary7MA4YWxkTrZu0gW", False),
+    ("a'()+_,-./:=?z", True),
+    ("with blank inside", True),
+    ("x" * 70, False),
 ]
 
 
@@ -124,13 +144,21 @@ def test_boundaries(server, clip, alone, boundary, quoted):
     assert check_answer(r, 1.5) == alone
 
 
-@pytest.mark.parametrize("value", [
-    "Multipart/Form-Data; Boundary=b", "multipart/form-data;boundary=b", "multipart/form-data; charset=utf-8; boundary=b",
-    'multipart/form-data ; boundary="b" ; charset=utf-8',
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Multipart/Form-Data; Boundary=b",
+        "multipart/form-data;boundary=b",
+        "multipart/form-data; charset=utf-8; boundary=b",
+        'multipart/form-data ; boundary="b" ; charset=utf-8',
+    ],
+)
 def test_content_type_spellings(server, clip, alone, value):
     body = multipart([Part("file", clip, "a.wav")], "b")
-    assert check_answer(request(server.port, "POST", "/transcribe", [("Content-Type", value)], body, T), 1.5) == alone
+    assert (
+        check_answer(request(server.port, "POST", "/transcribe", [("Content-Type", value)], body, T), 1.5)
+        == alone
+    )
 
 
 def test_file_that_holds_the_boundary_but_for_its_end(server):
@@ -139,26 +167,44 @@ def test_file_that_holds_the_boundary_but_for_its_end(server):
     check_error(upload(server.port, data, timeout=T), 400, says="flac")
 
 
-@pytest.mark.parametrize("filename", ["a.wav", "blob", "unknown_file", "a.mp3", "录音.wav", "", "..\\..\\x.wav", "../../etc/passwd", "a;b.wav"])
+@pytest.mark.parametrize(
+    "filename",
+    ["a.wav", "blob", "unknown_file", "a.mp3", "录音.wav", "", "..\\..\\x.wav", "../../etc/passwd", "a;b.wav"],
+)
 def test_file_names_are_hints_only(server, clip, alone, filename):
     assert check_answer(upload(server.port, clip, filename=filename, timeout=T), 1.5) == alone
 
 
-@pytest.mark.parametrize("content_type", [None, "application/octet-stream", "audio/mpeg", "text/plain", "video/mp4"])
+@pytest.mark.parametrize(
+    "content_type", [None, "application/octet-stream", "audio/mpeg", "text/plain", "video/mp4"]
+)
 def test_the_content_decides_the_format(server, clip, alone, content_type):
     assert check_answer(upload(server.port, clip, content_type=content_type, timeout=T), 1.5) == alone
 
 
-@pytest.mark.parametrize("query,fields", [
-    ("?language=en", []), ("", [("language", "en")]), ("?language=en&task=transcribe", [("language", "en"), ("task", "transcribe")]),
-    ("?task=transcribe", [("language", "english")]), ("?language=", [("task", "")]), ("?language=auto", []), ("?language=en-US", []),
-    ("", [("language", "English")]), ("?language=%65%6e", []), ("?unknown=1", [("unknown", "2")]),
-])
+@pytest.mark.parametrize(
+    "query,fields",
+    [
+        ("?language=en", []),
+        ("", [("language", "en")]),
+        ("?language=en&task=transcribe", [("language", "en"), ("task", "transcribe")]),
+        ("?task=transcribe", [("language", "english")]),
+        ("?language=", [("task", "")]),
+        ("?language=auto", []),
+        ("?language=en-US", []),
+        ("", [("language", "English")]),
+        ("?language=%65%6e", []),
+        ("?unknown=1", [("unknown", "2")]),
+    ],
+)
 def test_language_and_task_in_query_or_form(server, clip, alone, query, fields):
     assert check_answer(upload(server.port, clip, "/transcribe/" + query, fields, timeout=T), 1.5) == alone
 
 
-@pytest.mark.parametrize("query,fields", [("?language=zh", []), ("", [("language", "zh")]), ("?language=Chinese", []), ("?language=zh-CN", [])])
+@pytest.mark.parametrize(
+    "query,fields",
+    [("?language=zh", []), ("", [("language", "zh")]), ("?language=Chinese", []), ("?language=zh-CN", [])],
+)
 def test_a_language_that_the_model_cannot(server, clip, query, fields):
     e = check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422)
     assert "WHISPER_MODEL" in e["message"] or "--model" in e["message"], e
@@ -170,15 +216,23 @@ def test_translation_that_the_model_cannot(server, clip, query, fields):
     assert "WHISPER_MODEL" in e["message"] or "--model" in e["message"], e
 
 
-@pytest.mark.parametrize("query,fields,param", [
-    ("?task=nonsense", [], "task"), ("", [("task", "nonsense")], "task"), ("", [("task", "x" * 5000)], "task"),
-    ("", [("task", "transcribe\0")], "task"),
-])
+@pytest.mark.parametrize(
+    "query,fields,param",
+    [
+        ("?task=nonsense", [], "task"),
+        ("", [("task", "nonsense")], "task"),
+        ("", [("task", "x" * 5000)], "task"),
+        ("", [("task", "transcribe\0")], "task"),
+    ],
+)
 def test_values_that_mean_nothing(server, clip, query, fields, param):
     check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 400, param=param)
 
 
-@pytest.mark.parametrize("query,fields", [("?language=klingon", []), ("", [("language", "x" * 5000)]), ("", [("language", "e\0n")])])
+@pytest.mark.parametrize(
+    "query,fields",
+    [("?language=klingon", []), ("", [("language", "x" * 5000)]), ("", [("language", "e\0n")])],
+)
 def test_a_language_that_nobody_knows(server, clip, query, fields):
     check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422, param="language")
 
@@ -209,7 +263,9 @@ def test_raw_pcm_is_taken_as_it_is(server, samples):
     s = samples["Rear_Left"]
     as_wav = check_answer(upload(server.port, wav_bytes(s), timeout=T), 1.5)
     for content_type in ("audio/pcm", "audio/raw"):
-        as_pcm = check_answer(upload(server.port, s.tobytes(), filename="a.pcm", content_type=content_type, timeout=T), 1.5)
+        as_pcm = check_answer(
+            upload(server.port, s.tobytes(), filename="a.pcm", content_type=content_type, timeout=T), 1.5
+        )
         assert as_pcm == as_wav
 
 
@@ -285,8 +341,17 @@ def test_empty_file(server):
 FORMATS = ("wav", "mp3", "flac", "ogg", "webm", "m4a")
 
 
-@pytest.mark.parametrize("data", [b"this is a text file\n" * 50, b"\0" * 5000, b"RIFF\x24\0\0\0WAVEfmt ", b"ID3" + b"\xff" * 300, b"<html></html>"],
-                         ids=["text", "zeros", "wav-head", "id3", "html"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"this is a text file\n" * 50,
+        b"\0" * 5000,
+        b"RIFF\x24\0\0\0WAVEfmt ",
+        b"ID3" + b"\xff" * 300,
+        b"<html></html>",
+    ],
+    ids=["text", "zeros", "wav-head", "id3", "html"],
+)
 def test_files_that_are_not_audio(server, data):
     e = check_error(upload(server.port, data, filename="speech.wav", timeout=T), 400, param="file")
     assert sum(f in e["message"].lower() for f in FORMATS) >= 4, e
@@ -296,13 +361,26 @@ def test_formats_that_only_point_elsewhere(server, tmp_path):
     """Playlists and the like must not make the decoder open anything."""
     secret = tmp_path / "secret.wav"
     secret.write_bytes(wav_bytes(array.array("h", bytes(32000))))
-    for text in (f"#EXTM3U\n#EXTINF:10,\n{secret}\n", f"ffconcat version 1.0\nfile '{secret}'\n",
-                 f"[playlist]\nFile1={secret}\n", "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n"):
+    for text in (
+        f"#EXTM3U\n#EXTINF:10,\n{secret}\n",
+        f"ffconcat version 1.0\nfile '{secret}'\n",
+        f"[playlist]\nFile1={secret}\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\n",
+    ):
         check_error(upload(server.port, text.encode(), filename="a.m3u8", timeout=T), 400, param="file")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "audio/wav", "text/plain", "multipart/mixed; boundary=b",
-                                          "multipart/form-datax; boundary=b"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "audio/wav",
+        "text/plain",
+        "multipart/mixed; boundary=b",
+        "multipart/form-datax; boundary=b",
+    ],
+)
 def test_wrong_content_type(server, content_type):
     check_error(request(server.port, "POST", "/transcribe", [("Content-Type", content_type)], b"file=1"), 415)
 
@@ -311,8 +389,16 @@ def test_no_content_type(server):
     check_error(request(server.port, "POST", "/transcribe", [], b"file=1"), 415)
 
 
-@pytest.mark.parametrize("value", ["multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary=""',
-                                   "multipart/form-data; boundary=" + "x" * 71, "multipart/form-data; charset=utf-8"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary=""',
+        "multipart/form-data; boundary=" + "x" * 71,
+        "multipart/form-data; charset=utf-8",
+    ],
+)
 def test_no_usable_boundary(server, value):
     check_error(request(server.port, "POST", "/transcribe", [("Content-Type", value)], b"hello"), 400)
 
@@ -330,12 +416,19 @@ def test_truncated_form(server, clip):
     check_error(request(server.port, "POST", "/transcribe", [form_type()], b"", T), 400)
 
 
-@pytest.mark.parametrize("body", [
-    b"no boundary at all", b"--wrong\r\n\r\nx\r\n--wrong--\r\n", b"--pinna-test-7f3a\r\nbroken header\r\n\r\nx\r\n--pinna-test-7f3a--\r\n",
-    b"--pinna-test-7f3a\r\n" + b"X: " + b"a" * 70000 + b"\r\n\r\nx\r\n--pinna-test-7f3a--\r\n",
-    b"--pinna-test-7f3a\r\nContent-Disposition: form-data; filename=\"a\"\r\n\r\nx\r\n--pinna-test-7f3a--\r\n",
-    b"--pinna-test-7f3a\r\n" * 5000, b"\r\n" * 5000,
-], ids=["none", "other", "no-colon", "huge-header", "no-name", "only-marks", "only-lines"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no boundary at all",
+        b"--wrong\r\n\r\nx\r\n--wrong--\r\n",
+        b"--pinna-test-7f3a\r\nbroken header\r\n\r\nx\r\n--pinna-test-7f3a--\r\n",
+        b"--pinna-test-7f3a\r\n" + b"X: " + b"a" * 70000 + b"\r\n\r\nx\r\n--pinna-test-7f3a--\r\n",
+        b'--pinna-test-7f3a\r\nContent-Disposition: form-data; filename="a"\r\n\r\nx\r\n--pinna-test-7f3a--\r\n',
+        b"--pinna-test-7f3a\r\n" * 5000,
+        b"\r\n" * 5000,
+    ],
+    ids=["none", "other", "no-colon", "huge-header", "no-name", "only-marks", "only-lines"],
+)
 def test_malformed_forms(server, body):
     check_error(request(server.port, "POST", "/transcribe", [form_type()], body), 400)
 
@@ -363,7 +456,13 @@ def test_an_upload_that_says_it_is_too_large(server):
         c.send(head("POST", "/transcribe", [form_type(), ("Content-Length", str(101 << 20))]))
         check_error(c.read_response(), 413)
     with Conn(server.port, 5 * FACTOR) as c:
-        c.send(head("POST", "/transcribe", [form_type(), ("Content-Length", str(101 << 20)), ("Expect", "100-continue")]))
+        c.send(
+            head(
+                "POST",
+                "/transcribe",
+                [form_type(), ("Content-Length", str(101 << 20)), ("Expect", "100-continue")],
+            )
+        )
         r = c.read_response(keep_100=True)
         check_error(r, 413)
 
@@ -412,16 +511,35 @@ def test_too_long_audio(small, samples):
 
 
 def test_unknown_paths(server):
-    for path in ("/nowhere", "/transcribe/x", "/transcribe//", "/..", "/../etc/passwd", "//", "/Transcribe", "/health//"):
+    for path in (
+        "/nowhere",
+        "/transcribe/x",
+        "/transcribe//",
+        "/..",
+        "/../etc/passwd",
+        "//",
+        "/Transcribe",
+        "/health//",
+    ):
         check_error(get(server.port, path), 404, code="unknown_url")
     check_error(request(server.port, "POST", "/nowhere", [], b"x" * 100_000), 404, code="unknown_url")
 
 
-@pytest.mark.parametrize("path,method,allowed", [
-    ("/transcribe", "GET", "POST"), ("/transcribe/", "PUT", "POST"), ("/transcribe", "DELETE", "POST"), ("/transcribe", "HEAD", "POST"),
-    ("/", "POST", "GET"), ("/health", "POST", "GET"), ("/ready", "DELETE", "GET"), ("/stats", "PUT", "GET"), ("/metrics", "PATCH", "GET"),
-    ("/health", "BREW", "GET"),
-])
+@pytest.mark.parametrize(
+    "path,method,allowed",
+    [
+        ("/transcribe", "GET", "POST"),
+        ("/transcribe/", "PUT", "POST"),
+        ("/transcribe", "DELETE", "POST"),
+        ("/transcribe", "HEAD", "POST"),
+        ("/", "POST", "GET"),
+        ("/health", "POST", "GET"),
+        ("/ready", "DELETE", "GET"),
+        ("/stats", "PUT", "GET"),
+        ("/metrics", "PATCH", "GET"),
+        ("/health", "BREW", "GET"),
+    ],
+)
 def test_wrong_methods(server, path, method, allowed):
     body = b"" if method in ("POST", "PUT", "PATCH") else None
     r = request(server.port, method, path, [], body)
@@ -444,8 +562,16 @@ def test_head_is_get_without_a_body(server, path):
 
 def test_preflight(server):
     asked = "authorization, content-type, x-stainless-retry-count"
-    r = request(server.port, "OPTIONS", "/transcribe", [("Origin", "http://example.org"), ("Access-Control-Request-Method", "POST"),
-                                                        ("Access-Control-Request-Headers", asked)])
+    r = request(
+        server.port,
+        "OPTIONS",
+        "/transcribe",
+        [
+            ("Origin", "http://example.org"),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", asked),
+        ],
+    )
     assert r.status in (200, 204), r
     assert r.header("access-control-allow-origin") in ("*", "http://example.org")
     assert "POST" in r.header("access-control-allow-methods")
@@ -454,14 +580,24 @@ def test_preflight(server):
 
 
 def test_preflight_cannot_split_the_answer(server):
-    r = request(server.port, "OPTIONS", "/transcribe", [("Origin", "http://x"), ("Access-Control-Request-Method", "POST"),
-                                                        ("Access-Control-Request-Headers", "a\tb, <x>, \u00e9, ok-name")])
+    r = request(
+        server.port,
+        "OPTIONS",
+        "/transcribe",
+        [
+            ("Origin", "http://x"),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", "a\tb, <x>, \u00e9, ok-name"),
+        ],
+    )
     assert r.status in (200, 204, 400), r
 
 
 def test_answers_may_be_read_by_pages_of_other_hosts(server):
     for path in ("/health", "/nowhere"):
-        assert request(server.port, "GET", path, [("Origin", "http://example.org")]).header("access-control-allow-origin")
+        assert request(server.port, "GET", path, [("Origin", "http://example.org")]).header(
+            "access-control-allow-origin"
+        )
 
 
 def test_keep_alive(server, clip, alone):

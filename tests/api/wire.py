@@ -14,7 +14,9 @@ import time
 
 HOST = "127.0.0.1"
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3}) ([ -~]*)\Z")
-HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\xff](?:[ \t\x21-\xff]*[\x21-\xff])?|)[ \t]*\Z")
+HEADER_LINE = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\xff](?:[ \t\x21-\xff]*[\x21-\xff])?|)[ \t]*\Z"
+)
 WS_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -203,7 +205,12 @@ def multipart(parts, boundary="pinna-test-7f3a", close=True):
 
 
 def form_type(boundary="pinna-test-7f3a", quoted=False):
-    return ("Content-Type", f'multipart/form-data; boundary="{boundary}"' if quoted else f"multipart/form-data; boundary={boundary}")
+    return (
+        "Content-Type",
+        f'multipart/form-data; boundary="{boundary}"'
+        if quoted
+        else f"multipart/form-data; boundary={boundary}",
+    )
 
 
 def chunked(body, size=1 << 16):
@@ -211,7 +218,16 @@ def chunked(body, size=1 << 16):
     return b"".join(out) + b"0\r\n\r\n"
 
 
-def upload(port, data, path="/transcribe", fields=(), filename="clip.wav", content_type="audio/wav", timeout=60, conn=None):
+def upload(
+    port,
+    data,
+    path="/transcribe",
+    fields=(),
+    filename="clip.wav",
+    content_type="audio/wav",
+    timeout=60,
+    conn=None,
+):
     """The usual request: the file, then text fields."""
     parts = [Part("file", data, filename, content_type)] + [Part(n, v) for n, v in fields]
     body = multipart(parts)
@@ -268,14 +284,21 @@ def frame(op, payload=b"", mask=True, fin=True, rsv=0, length=None):
 
 def ws_head(path="/test/echo", extra=(), key=None):
     key = key or base64.b64encode(os.urandom(16)).decode()
-    lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key)]
+    lines = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", key),
+    ]
     return head("GET", path, lines + list(extra)), key
 
 
 class Ws(Conn):
     """An upgraded connection; frames of the server are checked for what RFC 6455 wants of one."""
 
-    def __init__(self, port, path="/test/echo", extra=(("Sec-WebSocket-Protocol", "echo"),), timeout=30, **kw):
+    def __init__(
+        self, port, path="/test/echo", extra=(("Sec-WebSocket-Protocol", "echo"),), timeout=30, **kw
+    ):
         super().__init__(port, timeout, **kw)
         text, key = ws_head(path, extra)
         self.send(text)

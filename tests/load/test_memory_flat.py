@@ -39,7 +39,10 @@ def test_a_thousand_requests(start_server, samples, capsys):
     time.sleep(0.5)
     last = s.rss_kb()
     with capsys.disabled():
-        print(f"\nRSS {first} kB after {WARM_UP} requests, {last} kB after {TOTAL} ({(last - first) / first * 100:+.2f} %); "
-          f"{(TOTAL - WARM_UP) / took:.1f} requests/s; descriptors {fds}, {s.fds()}")
+        print(
+            f"\nRSS {first} kB after {WARM_UP} requests, {last} kB after {TOTAL} "
+            f"({(last - first) / first * 100:+.2f} %); "
+            f"{(TOTAL - WARM_UP) / took:.1f} requests/s; descriptors {fds}, {s.fds()}"
+        )
     assert abs(last - first) <= 0.05 * first
     assert s.fds() <= fds + 2

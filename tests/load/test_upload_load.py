@@ -58,7 +58,9 @@ def test_ten_uploads_of_100_mb(start_server, capsys):
     t = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(N + 1) as pool:
         watching = pool.submit(watch, s, stop, box)
-        answers = [f.result() for f in [pool.submit(upload_noise, s.port, noise, i % 2 == 1) for i in range(N)]]
+        answers = [
+            f.result() for f in [pool.submit(upload_noise, s.port, noise, i % 2 == 1) for i in range(N)]
+        ]
         took = time.monotonic() - t
         stop.set()
         watching.result()
@@ -66,7 +68,10 @@ def test_ten_uploads_of_100_mb(start_server, capsys):
         check_error(r, 400, param="file")
     grown = (box["rss"] - before) / 1024
     with capsys.disabled():
-        print(f"\n{N} uploads of {SIZE // 1_000_000} MB in {took:.1f} s; RSS {before // 1024} MB, grew by {grown:.1f} MB at most; "
-          f"worst of {box['n']} /health {box['worst'] * 1000:.0f} ms")
+        print(
+            f"\n{N} uploads of {SIZE // 1_000_000} MB in {took:.1f} s; RSS {before // 1024} MB, "
+            f"grew by {grown:.1f} MB at most; "
+            f"worst of {box['n']} /health {box['worst'] * 1000:.0f} ms"
+        )
     assert grown < 64
     assert s.spooled() == []

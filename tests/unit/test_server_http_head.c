@@ -135,9 +135,9 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),       cmocka_unit_test(test_growing),
-        cmocka_unit_test(test_nul_in_header), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_samples),   cmocka_unit_test(test_framing),
+        cmocka_unit_test(test_growing),   cmocka_unit_test(test_nul_in_header),
+        cmocka_unit_test(test_too_large), cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

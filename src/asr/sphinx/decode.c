@@ -1,9 +1,8 @@
 /* decode.c - one decoder of pocketsphinx, run an utterance at a time.
  *
  * An utterance goes in as a whole (full_utt), so that its cepstral mean is computed over itself and nothing
- * of another speaker stays behind; a live-mode decoder would carry the mean on. Settings beside the
- * defaults: silence is kept, since removing it shifts all times, and the noise tracker is off, since it
- * adapts; the beams are wider than the defaults, which lose words on real speech. */
+ * of another speaker stays behind; a live-mode decoder would carry the mean on. A decode cannot be broken
+ * off half-way. */
 #include "asr/sphinx/decode.h"
 
 #include <pocketsphinx.h>
@@ -60,6 +59,10 @@ static int find_model(const char *dir, struct model_paths *m, struct pn_err *err
     return 0;
 }
 
+/* Beside the defaults: silence is kept, since removing it shifts all times; the noise tracker is off, since
+ * it adapts. Measured on real speech and on its mp3, aac, vorbis and opus copies: the default beams lose
+ * words, 8 Gaussians instead of 4 keep low bit rates readable, and a language weight of 8 instead of 6.5 is a
+ * fifth faster with the same text. */
 static cmd_ln_t *make_config(const struct model_paths *m)
 {
     return cmd_ln_init(NULL, ps_args(), TRUE, "-hmm", m->acoustic, "-lm", m->language, "-dict", m->dictionary,

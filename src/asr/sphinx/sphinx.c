@@ -210,9 +210,10 @@ static void submit_utterance(struct sphinx_stream *s, size_t n)
     struct pn_sphinx_utterance *u = NULL;
     bool speech = !pn_pause_only(x->window, n);
     int r = pn_sphinx_utterance_new(x->window, speech ? n : 0, s->n_cut, &u);
-    pn_pcm_inbox_drop(&s->inbox, n);
 
     pthread_mutex_lock(&x->mu);
+    pn_pcm_inbox_drop(&s->inbox,
+                      n); /* under mu: an empty inbox without its utterance would look like the end */
     s->n_cut += (int64_t)n;
     s->ready_us = 0;
     note_readiness(s);
