@@ -356,13 +356,13 @@ static bool accept_key(struct pn_str key, char out[32])
     return true;
 }
 
-/* Whether a comma-separated list names `item`, in any case. */
-static bool offers(struct pn_str list, const char *item)
+/* Whether a comma-separated list names `item`, as `same` compares. */
+static bool offers(struct pn_str list, struct pn_str item, bool (*same)(struct pn_str, struct pn_str))
 {
     while (list.len > 0) {
         const char *comma = memchr(list.ptr, ',', list.len);
         size_t n = comma ? (size_t)(comma - list.ptr) : list.len;
-        if (pn_str_ieq(pn_str_trim((struct pn_str){ list.ptr, n }), pn_str(item)))
+        if (same(pn_str_trim((struct pn_str){ list.ptr, n }), item))
             return true;
         n += comma != NULL;
         list = (struct pn_str){ list.ptr + n, list.len - n };
@@ -374,7 +374,7 @@ static const char *choose_subprotocol(struct pn_request *req)
 {
     struct pn_str offered = pn_request_header(req, "Sec-WebSocket-Protocol");
     const char *const *p = req->route->websocket->subprotocols;
-    while (p && *p && !offers(offered, *p))
+    while (p && *p && !offers(offered, pn_str(*p), pn_str_eq))
         p++;
     return p ? *p : NULL;
 }
@@ -393,7 +393,7 @@ static struct pn_reply *check_handshake(struct pn_request *req)
     if (!pn_str_ieq(pn_request_header(req, "Upgrade"), PN_STR("websocket")) ||
         strcmp(req->method, "GET") != 0)
         return upgrade_required("this is a WebSocket endpoint");
-    if (!offers(pn_request_header(req, "Connection"), "upgrade"))
+    if (!offers(pn_request_header(req, "Connection"), PN_STR("upgrade"), pn_str_ieq))
         return pn_reply_error(400, NULL, NULL, "a WebSocket handshake needs Connection: Upgrade");
     if (!pn_str_is(pn_request_header(req, "Sec-WebSocket-Version"), "13"))
         return upgrade_required("only WebSocket version 13 is spoken here");

@@ -234,7 +234,7 @@ def test_bad_frame(echo, name):
             pass
         code, _ = w.read_close()
         assert code in (codes if isinstance(codes, tuple) else (codes,)), code
-        assert w.closes(5 * FACTOR), "after its close frame the server ends the connection"
+        assert w.closes(2 * FACTOR), "after its close frame the server ends the connection"
 
 
 def test_close_without_a_code(echo):
@@ -242,7 +242,7 @@ def test_close_without_a_code(echo):
         w.send(frame(CLOSE))
         op, _, data = w.read_frame()
         assert op == CLOSE and data in (b"", struct.pack(">H", 1000))
-        assert w.closes(5 * FACTOR)
+        assert w.closes(2 * FACTOR)
 
 
 def test_frames_that_are_fine(echo):
