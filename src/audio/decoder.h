@@ -8,6 +8,7 @@
 #define PN_AUDIO_DECODER_H
 
 #include "base/attr.h"
+#include "base/config.h"
 #include "base/error.h"
 
 #include <stdbool.h>
@@ -70,7 +71,9 @@ pid_t pn_decoder_pid(const struct pn_decoder *d);       /* 0: no child */
 struct pn_decoder *
 pn_decoder_close(struct pn_decoder *d); /* kills and reaps the child; accepts NULL, returns NULL */
 
-/* Looks for pinna-decode: `configured` if not empty, beside this program, ../libexec/pinna/, PATH. */
-PN_MUST_CHECK int pn_decoder_find(const char *configured, char *ret_path, size_t cap, struct pn_err *err);
+/* A pool as the configuration says. The program is c->decoder if that is not empty, else the first
+ * pinna-decode beside the running program, in ../libexec/pinna, or in PATH. */
+PN_MUST_CHECK int pn_decoder_pool_start(const struct pn_config *c, struct pn_decoder_pool **ret,
+                                        struct pn_err *err);
 
 #endif

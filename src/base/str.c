@@ -49,12 +49,6 @@ bool pn_str_is(struct pn_str a, const char *cstr)
     return pn_str_eq(a, pn_str(cstr));
 }
 
-bool pn_str_istarts(struct pn_str a, const char *prefix)
-{
-    struct pn_str p = pn_str(prefix);
-    return a.len >= p.len && folded_eq(a.ptr, p.ptr, p.len);
-}
-
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -19,7 +19,6 @@ struct pn_str pn_str(const char *cstr); /* NULL gives the empty slice */
 bool pn_str_eq(struct pn_str a, struct pn_str b);
 bool pn_str_ieq(struct pn_str a, struct pn_str b); /* ASCII case folded */
 bool pn_str_is(struct pn_str a, const char *cstr);
-bool pn_str_istarts(struct pn_str a, const char *prefix); /* ASCII case folded */
 /* Without spaces and tabs (and CR, LF) at both ends. */
 struct pn_str pn_str_trim(struct pn_str s);
 /* Copies into dst with a NUL; -PN_ELIMIT (dst untouched) if it does not fit or holds a NUL byte. */

@@ -108,20 +108,6 @@ static int open_model(const struct command *cmd, struct engine *e, struct pn_err
     return rec->ops->check(rec, &want, err);
 }
 
-static int open_decoders(const struct pn_config *c, struct engine *e, struct pn_err *err)
-{
-    char program[4096];
-    int r = pn_decoder_find(c->decoder, program, sizeof(program), err);
-    if (r < 0)
-        return r;
-    struct pn_decoder_options opt = { .program = program,
-                                      .max_samples = c->max_audio_s * PN_SAMPLE_RATE,
-                                      .memory_mb = c->decode_memory_mb,
-                                      .cpu_s = c->decode_cpu_s,
-                                      .stall_s = c->decode_stall_s };
-    return pn_decoder_pool_new(&opt, &e->decoders, err);
-}
-
 static int open_engine(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
     int n = (int)e->concurrent;
@@ -130,7 +116,7 @@ static int open_engine(const struct command *cmd, struct engine *e, struct pn_er
                                           .row_budget = ROW_BUDGET };
     int r = pn_scheduler_new(&sched, &e->scheduler, err);
     if (r == 0)
-        r = open_decoders(cmd->config, e, err);
+        r = pn_decoder_pool_start(cmd->config, &e->decoders, err);
     if (r < 0)
         return r;
     struct pn_transcriber_options opt = { .scheduler = e->scheduler,

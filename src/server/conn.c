@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/http_head.h"
+#include "server/listen.h"
 #include "server/reply.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <stdlib.h>
@@ -24,7 +24,6 @@
 #define LINGER_MAX_BYTES  (16LL << 20)
 #define HURRY_US          (10 * 1000000LL)
 #define ACCEPTS_PER_EVENT 64
-#define BACKLOG           1024
 #define SPARE             64 /* entries over the maximum, for those that are told so */
 
 struct pn_conns {
@@ -267,43 +266,10 @@ static void listener_ready(struct pn_source *s, uint32_t events)
     }
 }
 
-static int bind_to(const struct pn_conns_options *opt, struct pn_err *err)
-{
-    struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)opt->port) };
-    struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt->port) };
-    bool v6 = inet_pton(AF_INET6, opt->host, &a6.sin6_addr) == 1;
-    const char *v4_host = strcmp(opt->host, "localhost") == 0 ? "127.0.0.1" : opt->host;
-    if (!v6 && inet_pton(AF_INET, v4_host, &a4.sin_addr) != 1)
-        return pn_fail(err, PN_EINVAL, "HOST '%s' is not an IPv4 or IPv6 address", opt->host);
-
-    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return pn_fail_errno(err, "socket");
-    int one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    int r = v6 ? bind(fd, (struct sockaddr *)&a6, sizeof(a6)) : bind(fd, (struct sockaddr *)&a4, sizeof(a4));
-    if (r < 0 || listen(fd, BACKLOG) < 0) {
-        r = pn_fail_errno(err, "cannot listen on %s port %d", opt->host, opt->port);
-        close(fd);
-        return r;
-    }
-    return fd;
-}
-
-static int bound_port(int fd)
-{
-    struct sockaddr_storage a;
-    socklen_t len = sizeof(a);
-    if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-        return 0;
-    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                                         : ((struct sockaddr_in *)&a)->sin_port);
-}
-
 int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt, struct pn_conns **ret,
                  struct pn_err *err)
 {
-    int fd = bind_to(opt, err);
+    int fd = pn_listen(opt->host, opt->port, err);
     if (fd < 0)
         return fd;
     struct pn_conns *cs = calloc(1, sizeof(*cs));
@@ -311,7 +277,7 @@ int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt, struc
     if (r == 0) {
         cs->loop = loop;
         cs->opt = *opt;
-        cs->port = bound_port(fd);
+        cs->port = pn_listen_port(fd);
         cs->listener = (struct pn_source){ .fd = fd, .ready = listener_ready };
         r = pn_loop_add(loop, &cs->listener, EPOLLIN, err);
     }

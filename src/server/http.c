@@ -27,7 +27,8 @@ struct pn_http {
     struct pn_server *server;
     struct MHD_Daemon *daemon;
     struct pn_source source;
-    bool kick; /* the library has something to do although its descriptor is quiet */
+    struct pn_arena *spare; /* of the last request, for the next; NULL: none */
+    bool kick;              /* the library has something to do although its descriptor is quiet */
 };
 
 /* ---- requests ---------------------------------------------------------------------------------------- */
@@ -83,8 +84,9 @@ struct pn_request *pn_request_find(struct pn_server *s, uint64_t serial)
 static struct pn_request *request_new(struct pn_server *s, struct MHD_Connection *mhd, const char *url,
                                       const char *method)
 {
-    struct pn_arena *arena = NULL;
-    if (pn_arena_new(REQUEST_ARENA_MAX, &arena) < 0)
+    struct pn_arena *arena = s->http->spare;
+    s->http->spare = NULL;
+    if (!arena && pn_arena_new(REQUEST_ARENA_MAX, &arena) < 0)
         return NULL;
     struct pn_request *req = pn_arena_alloc(arena, sizeof(*req));
     char *path = pn_arena_strndup(arena, url, strlen(url));
@@ -124,7 +126,13 @@ static void request_free(struct pn_request *req)
         req->next->prev = req->prev;
     s->n_requests--;
     pn_reply_free(req->reply);
-    pn_arena_free(req->arena);
+    struct pn_arena *arena = req->arena; /* holds req, too */
+    if (s->http->spare) {
+        pn_arena_free(arena);
+    } else {
+        pn_arena_reset(arena);
+        s->http->spare = arena;
+    }
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------- */
@@ -385,6 +393,7 @@ struct pn_http *pn_http_free(struct pn_http *h)
     pn_loop_on_idle(s->loop, NULL, NULL);
     pn_loop_remove(s->loop, &h->source, NULL);
     MHD_stop_daemon(h->daemon);
+    pn_arena_free(h->spare);
     free(h);
     return NULL;
 }

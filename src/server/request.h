@@ -24,7 +24,7 @@ struct pn_route {
     void (*body)(struct pn_request *req, const char *data, size_t n);
     /* The request is complete: sets req->reply, or starts work and calls pn_request_suspend(). */
     void (*handle)(struct pn_request *req);
-    /* Frees req->state; cancels work that still runs. */
+    /* The request ends: cancels work that still runs for it. */
     void (*done)(struct pn_request *req);
     /* Instead of handle: answers with an upgrade to WebSocket. */
     const struct pn_ws_protocol *websocket;

@@ -33,6 +33,11 @@ struct finished {
 
 static void refuse(struct pn_request *req, int code, const struct pn_err *err);
 
+static void drop_upload(void *upload)
+{
+    pn_upload_free(upload);
+}
+
 void pn_transcribe_begin(struct pn_request *req)
 {
     struct pn_server *s = req->server;
@@ -47,6 +52,10 @@ void pn_transcribe_begin(struct pn_request *req)
                                      .max_bytes = s->config->max_upload_mb << 20 };
     struct pn_err err = { 0 };
     int r = pn_upload_new(pn_request_header(req, "Content-Type"), &opt, &t->upload, &err);
+    if (r == 0 && pn_arena_on_reset(req->arena, drop_upload, t->upload) < 0) {
+        drop_upload(t->upload);
+        r = -PN_ENOMEM;
+    }
     if (r == -PN_EUNSUPPORTED)
         req->reply = pn_reply_error(415, NULL, NULL, "%s", err.text);
     else if (r < 0)
@@ -237,9 +246,6 @@ void pn_transcribe_handle(struct pn_request *req)
 void pn_transcribe_done(struct pn_request *req)
 {
     struct transcription *t = req->state;
-    if (!t)
-        return;
-    if (t->job)
+    if (t && t->job)
         pn_transcriber_cancel(req->server->transcriber, t->job);
-    pn_upload_free(t->upload);
 }

@@ -141,17 +141,8 @@ static int start_signals(struct pn_server *s, struct pn_err *err)
 
 static int start_decoders(struct pn_server *s, struct pn_err *err)
 {
-    const struct pn_config *c = s->config;
-    char program[4096];
-    int r = pn_decoder_find(c->decoder, program, sizeof(program), err);
+    int r = pn_decoder_pool_start(s->config, &s->decoders, err);
     if (r < 0)
-        return r;
-    struct pn_decoder_options opt = { .program = program,
-                                      .max_samples = c->max_audio_s * PN_SAMPLE_RATE,
-                                      .memory_mb = c->decode_memory_mb,
-                                      .cpu_s = c->decode_cpu_s,
-                                      .stall_s = c->decode_stall_s };
-    if ((r = pn_decoder_pool_new(&opt, &s->decoders, err)) < 0)
         return r;
     struct pn_sandbox_report cage = pn_decoder_pool_sandbox(s->decoders);
     pn_log(cage.seccomp && cage.landlock_abi ? PN_INFO : PN_WARN, "decoder sandbox",

@@ -36,7 +36,6 @@ struct pn_ws {
     bool in_frames; /* inside wslay: finish() must wait */
     int64_t heard_us, pinged_us, wrote_us;
     int64_t close_by_us; /* INT64_MAX until a close was sent */
-    void *state;
 };
 
 struct pn_ws_table {
@@ -203,16 +202,6 @@ void pn_ws_close(struct pn_ws *ws, unsigned code, const char *reason)
         ws->close_by_us = PN_MIN(ws->close_by_us, pn_now_us() + CLOSE_WAIT_US);
     if (!ws->in_frames)
         set_interest(ws);
-}
-
-void pn_ws_set_state(struct pn_ws *ws, void *state)
-{
-    ws->state = state;
-}
-
-void *pn_ws_state(struct pn_ws *ws)
-{
-    return ws->state;
 }
 
 /* ---- the table --------------------------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ struct pn_ws_protocol {
     void (*opened)(struct pn_ws *ws);
     /* A whole message; text is valid UTF-8. `data` is borrowed. */
     void (*message)(struct pn_ws *ws, bool text, const char *data, size_t n);
-    void (*closed)(struct pn_ws *ws); /* nothing will follow; frees what pn_ws_set_state() gave */
+    void (*closed)(struct pn_ws *ws); /* nothing will follow */
 };
 
 struct pn_ws_options {
@@ -49,7 +49,5 @@ enum MHD_Result pn_ws_upgrade(struct pn_request *req);
 PN_MUST_CHECK int pn_ws_send(struct pn_ws *ws, bool text, const char *data, size_t n);
 /* Starts the closing handshake; `reason` at most 123 bytes of UTF-8. */
 void pn_ws_close(struct pn_ws *ws, unsigned code, const char *reason);
-void pn_ws_set_state(struct pn_ws *ws, void *state);
-void *pn_ws_state(struct pn_ws *ws);
 
 #endif

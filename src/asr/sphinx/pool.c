@@ -1,11 +1,12 @@
-/* pool.c - a fixed number of threads, each with its decoder, and one slot of work in front of each.
+/* pool.c - a fixed number of threads, each with its decoder, and one place of work in front of each.
  *
- * `idle` counts decoders without work; `work` holds what was submitted and not yet picked up: at most as many
- * as there are decoders, so submitting never waits and the pool never grows. A decode cannot be broken off:
- * an utterance whose stream has gone is finished and then dropped by `done`. */
+ * `idle` counts decoders without work; the queue holds what was submitted and not yet picked up: at most as
+ * many as there are decoders, so submitting never waits and the pool never grows. A decode cannot be broken
+ * off: an utterance whose stream has gone is finished and then dropped by `done`. */
 #include "asr/sphinx/pool.h"
 
 #include "asr/sphinx/decode.h"
+#include "base/queue.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,14 +17,13 @@ struct pn_sphinx_pool {
     void (*done)(void *ctx, struct pn_sphinx_utterance *u);
     void *ctx;
 
+    struct pn_queue *work;
+
     pthread_mutex_t mu;
-    pthread_cond_t changed; /* work came, a decoder loaded, stop */
-    int n_loading, idle;    /* guarded by mu, as all below */
+    pthread_cond_t loaded;
+    int n_loading, idle; /* guarded by mu, as the next two */
     int load_error;
     struct pn_err load_err; /* of the first decoder that failed */
-    bool stop;
-    struct pn_sphinx_utterance **work; /* a stack; n_threads entries */
-    int n_work;
 
     pthread_t *threads;
     int n_threads; /* started */
@@ -44,30 +44,17 @@ static struct pn_sphinx_decoder *load(struct pn_sphinx_pool *p)
         p->load_error = r;
         p->load_err = err;
     }
-    pthread_cond_broadcast(&p->changed);
+    pthread_cond_broadcast(&p->loaded);
     pthread_mutex_unlock(&p->mu);
     return d;
-}
-
-/* NULL when the pool stops. */
-static struct pn_sphinx_utterance *wait_for_work(struct pn_sphinx_pool *p)
-{
-    struct pn_sphinx_utterance *u = NULL;
-    pthread_mutex_lock(&p->mu);
-    while (p->n_work == 0 && !p->stop)
-        pthread_cond_wait(&p->changed, &p->mu);
-    if (p->n_work > 0)
-        u = p->work[--p->n_work];
-    pthread_mutex_unlock(&p->mu);
-    return u;
 }
 
 static void *run(void *arg)
 {
     struct pn_sphinx_pool *p = arg;
     struct pn_sphinx_decoder *d = load(p);
-    struct pn_sphinx_utterance *u;
-    while (d && (u = wait_for_work(p))) {
+    void *u;
+    while (d && pn_queue_pop(p->work, INT64_MAX, &u) == 0) {
         pn_sphinx_decode(d, u);
         pthread_mutex_lock(&p->mu);
         p->idle++;
@@ -84,16 +71,14 @@ struct pn_sphinx_pool *pn_sphinx_pool_free(struct pn_sphinx_pool *p)
 {
     if (!p)
         return NULL;
-    pthread_mutex_lock(&p->mu);
-    p->stop = true;
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->mu);
+    if (p->work)
+        pn_queue_close(p->work);
     for (int i = 0; i < p->n_threads; i++)
         pthread_join(p->threads[i], NULL);
-    pthread_cond_destroy(&p->changed);
+    pthread_cond_destroy(&p->loaded);
     pthread_mutex_destroy(&p->mu);
     free(p->threads);
-    free(p->work);
+    pn_queue_free(p->work);
     free(p);
     return NULL;
 }
@@ -113,7 +98,7 @@ static int wait_until_loaded(struct pn_sphinx_pool *p, struct pn_err *err)
 {
     pthread_mutex_lock(&p->mu);
     while (p->n_loading > 0)
-        pthread_cond_wait(&p->changed, &p->mu);
+        pthread_cond_wait(&p->loaded, &p->mu);
     int r = p->load_error;
     if (r < 0)
         pn_fail(err, (enum pn_error) - r, "%s", p->load_err.text);
@@ -131,11 +116,11 @@ int pn_sphinx_pool_new(const char *model_dir, int n, void (*done)(void *, struct
     p->done = done;
     p->ctx = ctx;
     pthread_mutex_init(&p->mu, NULL);
-    pthread_cond_init(&p->changed, NULL);
-    p->work = calloc((size_t)n, sizeof(struct pn_sphinx_utterance *));
+    pthread_cond_init(&p->loaded, NULL);
     p->threads = calloc((size_t)n, sizeof(*p->threads));
-    int r = p->work && p->threads ? start_threads(p, n, err)
-                                  : pn_fail(err, PN_ENOMEM, "no memory for %d decoders", n);
+    int r = p->threads && pn_queue_new((size_t)n, &p->work) == 0
+                ? start_threads(p, n, err)
+                : pn_fail(err, PN_ENOMEM, "no memory for %d decoders", n);
     if (r == 0)
         r = wait_until_loaded(p, err);
     if (r < 0)
@@ -155,14 +140,9 @@ int pn_sphinx_pool_idle(struct pn_sphinx_pool *p)
 
 int pn_sphinx_pool_submit(struct pn_sphinx_pool *p, struct pn_sphinx_utterance *u)
 {
-    int r = -PN_EFULL;
     pthread_mutex_lock(&p->mu);
-    if (p->idle > 0) {
-        p->idle--;
-        p->work[p->n_work++] = u;
-        pthread_cond_signal(&p->changed);
-        r = 0;
-    }
+    int r = p->idle > 0 ? pn_queue_push(p->work, u) : -PN_EFULL;
+    p->idle -= r == 0;
     pthread_mutex_unlock(&p->mu);
     return r;
 }

@@ -1,4 +1,4 @@
-/* decoder_find.c - where the program pinna-decode lies. */
+/* decoder_start.c - finds the program pinna-decode and starts a pool as the configuration says. */
 #include "audio/decoder.h"
 
 #include "base/str.h"
@@ -46,7 +46,7 @@ static bool try_path(char *ret_path, size_t cap)
     return false;
 }
 
-int pn_decoder_find(const char *configured, char *ret_path, size_t cap, struct pn_err *err)
+static int find(const char *configured, char *ret_path, size_t cap, struct pn_err *err)
 {
     char folder[4096];
     if (*configured) {
@@ -62,4 +62,18 @@ int pn_decoder_find(const char *configured, char *ret_path, size_t cap, struct p
     return pn_fail(err, PN_ENOTFOUND,
                    "the program " PROGRAM " is not beside pinna, not in ../libexec/pinna and not in "
                    "PATH; set PINNA_DECODER");
+}
+
+int pn_decoder_pool_start(const struct pn_config *c, struct pn_decoder_pool **ret, struct pn_err *err)
+{
+    char program[4096];
+    int r = find(c->decoder, program, sizeof(program), err);
+    if (r < 0)
+        return r;
+    struct pn_decoder_options opt = { .program = program,
+                                      .max_samples = c->max_audio_s * PN_SAMPLE_RATE,
+                                      .memory_mb = c->decode_memory_mb,
+                                      .cpu_s = c->decode_cpu_s,
+                                      .stall_s = c->decode_stall_s };
+    return pn_decoder_pool_new(&opt, ret, err);
 }
