@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONFIG_ARENA_MAX (4 << 20)
 #define LOG_ROTATE_BYTES (10 << 20)
@@ -72,6 +73,13 @@ static void announce(const struct pn_config *c, int port)
     fflush(stdout);
 }
 
+/* At once: an utterance in a decoder cannot be broken off, and the decode children die with this process. */
+static _Noreturn void leave(int status)
+{
+    pn_log_stop();
+    _exit(status);
+}
+
 static int serve(const struct pn_config *c, struct pn_err *err)
 {
     struct pn_server *server = NULL;
@@ -82,8 +90,10 @@ static int serve(const struct pn_config *c, struct pn_err *err)
     if (r == 0) {
         announce(c, pn_server_port(server));
         r = pn_server_run(server);
-        pn_server_free(server);
         pn_log(PN_INFO, "stopped", F_I64("status", r));
+        if (r != 0)
+            leave(r);
+        pn_server_free(server);
     }
     pn_log_stop();
     return r;
