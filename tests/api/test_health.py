@@ -294,9 +294,8 @@ def test_json_log_lines(start_server, speech):
 def test_the_log_tells_of_the_fallback_and_the_cage(start_server):
     """The model is a stand-in, and whoever runs it must read how to get another; same for the sandbox."""
     s = start_server()
-    text = s.stderr() + s.log()
-    assert "--model" in text and "docs/models.md" in text, text
-    assert "seccomp" in text and "landlock" in text, text
+    for word in ("--model", "docs/models.md", "seccomp", "landlock"):
+        wait_until(lambda: word in s.stderr() and word in s.log(), 5 * FACTOR, f"{word} in both logs")
 
 
 def test_no_warning_when_the_model_was_asked_for(start_server):
