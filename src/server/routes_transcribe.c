@@ -232,6 +232,9 @@ static void submit(struct pn_request *req, const struct pn_recognition *want)
     free(f);
     if (r == -PN_EFULL)
         req->reply = pn_server_refuse(s, "queue");
+    else if (r == -PN_EUNSUPPORTED) /* the model says no to one of the two */
+        req->reply = pn_reply_error(422, strcmp(want->task, "translate") == 0 ? "task" : "language", NULL,
+                                    "%s", err.text);
     else
         refuse(req, r, &err);
 }

@@ -206,13 +206,13 @@ def test_language_and_task_in_query_or_form(server, clip, alone, query, fields):
     [("?language=zh", []), ("", [("language", "zh")]), ("?language=Chinese", []), ("?language=zh-CN", [])],
 )
 def test_a_language_that_the_model_cannot(server, clip, query, fields):
-    e = check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422)
+    e = check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422, param="language")
     assert "WHISPER_MODEL" in e["message"] or "--model" in e["message"], e
 
 
 @pytest.mark.parametrize("query,fields", [("?task=translate", []), ("", [("task", "translate")])])
 def test_translation_that_the_model_cannot(server, clip, query, fields):
-    e = check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422)
+    e = check_error(upload(server.port, clip, "/transcribe" + query, fields, timeout=T), 422, param="task")
     assert "WHISPER_MODEL" in e["message"] or "--model" in e["message"], e
 
 
