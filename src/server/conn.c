@@ -94,8 +94,7 @@ static void answer_raw(struct pn_conn *c, int status, const char *why)
     (void)!send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Ends a connection that may be the library's. If it is, the library finds the end of the input and closes.
- */
+/* Ends a connection that may be the library's; then the library finds the end of the input and closes. */
 static void end(struct pn_conn *c)
 {
     if (!c->mhd) {
@@ -171,6 +170,8 @@ static void head_ready(struct pn_conn *c)
         hand_over(c, &head);
     else if (head.status != 0)
         refuse(c, "head", head.status, head.why);
+    else if (c->hung_up)
+        refuse(c, "head", 400, "the request head is cut off");
 }
 
 static void report_hangup(struct pn_conn *c)

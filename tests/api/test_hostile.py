@@ -434,3 +434,13 @@ def test_random_bytes(target):
             except (Closed, TimeoutError, socket.timeout):
                 pass
     assert get(target.port, "/health").status == 200
+
+
+@pytest.mark.parametrize("cut", [1, 4, 14, 30, len(head("GET", "/health")) - 1])
+def test_head_that_is_cut_off(target, cut):
+    """A client that sent half a head and said that this is all: answered at once, not after the head's time."""
+    with Conn(target.port, 5 * FACTOR) as c:
+        c.send(head("GET", "/health")[:cut])
+        c.sock.shutdown(socket.SHUT_WR)
+        check_error(c.read_response(), 400)
+        assert c.closes(5 * FACTOR)
