@@ -94,7 +94,7 @@ def free_port():
 
 
 def start_pinna(folder):
-    settings = {"HOST": HOST, "PORT": "0", "LOG_LEVEL": "warn", "PINNA_LOG_FILE": "none", "TMPDIR": str(folder),
+    settings = {"HOST": HOST, "PORT": "0", "LOG_LEVEL": "error", "PINNA_LOG_FILE": "none", "TMPDIR": str(folder),
                 "PINNA_MAX_UPLOAD_MB": str(2 * UPLOAD_MB)}
     keep = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
     return Server([PINNA, "serve"], cwd=folder, env={**keep, **settings})
