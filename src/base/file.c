@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int read_all(int fd, const char *path, struct pn_buf *out, struct pn_err *err)
@@ -34,4 +36,34 @@ int pn_file_read(const char *path, struct pn_buf *out, struct pn_err *err)
     int r = read_all(fd, path, out, err);
     close(fd);
     return r;
+}
+
+int pn_file_spool(const char *dir, struct pn_err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    if (!*dir)
+        dir = tmp && *tmp ? tmp : "/tmp";
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    char path[4096]; /* file systems without O_TMPFILE */
+    snprintf(path, sizeof(path), "%s/pinna-XXXXXX", dir);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return pn_fail_errno(err, "cannot make a spool file in %.100s", dir);
+    unlink(path);
+    return fd;
+}
+
+int pn_write_all(int fd, struct pn_str bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        bytes = (struct pn_str){ bytes.ptr + n, bytes.len - (size_t)n };
+    }
+    return 0;
 }

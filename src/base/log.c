@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/file.h"
 #include "base/log_file.h"
 
 #include <inttypes.h>

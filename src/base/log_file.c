@@ -4,6 +4,8 @@
  * in the file that is open. */
 #include "base/log_file.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,19 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int pn_write_all(int fd, struct pn_str bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes = (struct pn_str){ bytes.ptr + n, bytes.len - (size_t)n };
-    }
-    return 0;
-}
 
 /* Every folder of `path`, the file itself excepted. Errors show when the file is opened. */
 static void make_folders(const char *path)

@@ -21,7 +21,5 @@ void pn_log_file_close(struct pn_log_file *f);
 PN_MUST_CHECK int pn_log_file_reopen(struct pn_log_file *f, struct pn_err *err);
 /* Writes whole lines; rotates between two of them when the file would grow past rotate_bytes. */
 PN_MUST_CHECK int pn_log_file_write(struct pn_log_file *f, struct pn_str lines, struct pn_err *err);
-/* All of it, through interruptions and short writes; -1 with errno. */
-int pn_write_all(int fd, struct pn_str bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* transcribe_io.c - opening and spooling inputs, writing transcripts; see transcribe_io.h. */
 #include "cli/transcribe_io.h"
 
+#include "base/file.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -16,39 +17,6 @@ enum { COPY_BYTES = 65536 };
 #define OUTPUT_MAX ((size_t)1 << 30)
 
 /* ---- input ---- */
-
-static int open_unlinked(const char *spool_dir, int *ret_fd, struct pn_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    const char *dir = spool_dir[0] ? spool_dir : tmp && tmp[0] ? tmp : "/tmp";
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) { /* some file systems cannot */
-        char path[512];
-        if (snprintf(path, sizeof(path), "%s/pinna-XXXXXX", dir) >= (int)sizeof(path))
-            return pn_fail(err, PN_EINVAL, "the name of the spool folder is too long");
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(path);
-    }
-    if (fd < 0)
-        return pn_fail_errno(err, "cannot make a file in %.100s", dir);
-    *ret_fd = fd;
-    return 0;
-}
-
-static int write_all(int fd, const char *bytes, size_t len, struct pn_err *err)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return pn_fail_errno(err, "cannot write");
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 /* 1: there is something to read (or the end); -PN_ECANCELLED. */
 static int wait_for_input(int fd, int stop_fd, struct pn_err *err)
@@ -74,19 +42,16 @@ static int copy_all(int from, int to, int stop_fd, struct pn_err *err)
             return pn_fail_errno(err, "cannot read");
         if (n == 0)
             return 0;
-        r = write_all(to, buf, (size_t)n, err);
-        if (r < 0)
-            return r;
+        if (pn_write_all(to, (struct pn_str){ buf, (size_t)n }) < 0)
+            return pn_fail_errno(err, "cannot write");
     }
 }
 
 /* Consumes `fd`. */
 static int spool(int fd, const char *spool_dir, int stop_fd, int *ret_fd, struct pn_err *err)
 {
-    int to = -1;
-    int r = open_unlinked(spool_dir, &to, err);
-    if (r == 0)
-        r = copy_all(fd, to, stop_fd, err);
+    int to = pn_file_spool(spool_dir, err);
+    int r = to < 0 ? to : copy_all(fd, to, stop_fd, err);
     close(fd);
     if (r == 0)
         *ret_fd = to;
@@ -216,7 +181,9 @@ static int write_file(const struct pn_output *o, const char *input, const struct
     int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return pn_fail_errno(err, "cannot write to %.120s", o->dir);
-    r = write_all(fd, text->ptr, text->len, err);
+    r = 0;
+    if (pn_write_all(fd, (struct pn_str){ text->ptr, text->len }) < 0)
+        r = pn_fail_errno(err, "cannot write");
     if (close(fd) < 0 && r == 0)
         r = pn_fail_errno(err, "cannot write");
     if (r == 0 && rename(partial, path) < 0)

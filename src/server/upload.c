@@ -1,10 +1,9 @@
 /* upload.c - see upload.h. */
 #include "server/upload.h"
 
+#include "base/file.h"
 #include "server/multipart.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,28 +33,11 @@ struct pn_upload {
     char sha256[65];
 };
 
-static int open_spool(const char *dir, struct pn_err *err)
-{
-    const char *tmp = getenv("TMPDIR");
-    if (!*dir)
-        dir = tmp && *tmp ? tmp : "/tmp";
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        return fd;
-    char path[4096]; /* file systems without O_TMPFILE */
-    snprintf(path, sizeof(path), "%s/pinna-XXXXXX", dir);
-    fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return pn_fail_errno(err, "cannot make a spool file in %s", dir);
-    unlink(path);
-    return fd;
-}
-
 static int start_file(struct pn_upload *u, const struct pn_part *part, struct pn_err *err)
 {
     if (u->has_file)
         return pn_fail(err, PN_EFORMAT, "the form has more than one 'file'");
-    u->fd = open_spool(u->opt.spool_dir, err);
+    u->fd = pn_file_spool(u->opt.spool_dir, err);
     if (u->fd < 0)
         return -PN_EIO;
     u->has_file = true;
@@ -81,20 +63,6 @@ static int start_part(void *ctx, const struct pn_part *part, struct pn_err *err)
     return 0;
 }
 
-static int write_all(int fd, const char *p, size_t n, struct pn_err *err)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            return pn_fail_errno(err, "cannot keep the upload");
-        p += w;
-        n -= (size_t)w;
-    }
-    return 0;
-}
-
 static int file_data(struct pn_upload *u, const char *p, size_t n, struct pn_err *err)
 {
     u->size += (int64_t)n;
@@ -102,7 +70,9 @@ static int file_data(struct pn_upload *u, const char *p, size_t n, struct pn_err
         return pn_fail(err, PN_ELIMIT, "Maximum content size limit (%lld) exceeded",
                        (long long)u->opt.max_bytes);
     EVP_DigestUpdate(u->hash, p, n);
-    return write_all(u->fd, p, n, err);
+    if (pn_write_all(u->fd, (struct pn_str){ p, n }) < 0)
+        return pn_fail_errno(err, "cannot keep the upload");
+    return 0;
 }
 
 static int field_data(struct pn_upload *u, const char *p, size_t n, struct pn_err *err)

@@ -56,9 +56,7 @@ def server(pinna):
     s.stop()
 
 
-@pytest.fixture
-def start_server(pinna):
-    """Starts servers with settings of their own; stops those that a test left running."""
+def starter():
     mine = []
 
     def start(env=None, args=(), files=None):
@@ -69,20 +67,17 @@ def start_server(pinna):
     for s in mine:
         if s in server_process.running:
             s.stop()
+
+
+@pytest.fixture
+def start_server(pinna):
+    """Starts servers with settings of their own; stops those that a test left running."""
+    yield from starter()
 
 
 @pytest.fixture(scope="module")
 def start_module_server(pinna):
-    mine = []
-
-    def start(env=None, args=(), files=None):
-        mine.append(Server(env, args, files))
-        return mine[-1]
-
-    yield start
-    for s in mine:
-        if s in server_process.running:
-            s.stop()
+    yield from starter()
 
 
 @pytest.fixture(scope="module")

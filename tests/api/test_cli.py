@@ -15,21 +15,9 @@ import pytest
 
 from pinna_fixtures import wav_bytes
 from server_process import FACTOR, PINNA, REPORT, clean_env
-from wire import HOST, get, upload
+from wire import HOST, SEGMENT_KEYS, get, upload
 
 T = 60 * FACTOR
-SEGMENT_KEYS = {
-    "id",
-    "seek",
-    "start",
-    "end",
-    "text",
-    "tokens",
-    "temperature",
-    "avg_logprob",
-    "compression_ratio",
-    "no_speech_prob",
-}
 
 
 @pytest.fixture

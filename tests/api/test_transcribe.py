@@ -11,20 +11,8 @@ import pytest
 import clips
 from pinna_fixtures import wav_bytes
 from server_process import FACTOR
-from wire import Closed, Conn, Part, check_error, chunked, form_type, get, head, multipart, request, upload
+from wire import SEGMENT_KEYS, Closed, Conn, Part, check_error, chunked, form_type, get, head, multipart, request, upload
 
-SEGMENT_KEYS = {
-    "id",
-    "seek",
-    "start",
-    "end",
-    "text",
-    "tokens",
-    "temperature",
-    "avg_logprob",
-    "compression_ratio",
-    "no_speech_prob",
-}
 T = 60 * FACTOR
 
 

@@ -19,6 +19,20 @@ HEADER_LINE = re.compile(
 )
 WS_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+# What every segment of an answer has, and nothing else.
+SEGMENT_KEYS = {
+    "id",
+    "seek",
+    "start",
+    "end",
+    "text",
+    "tokens",
+    "temperature",
+    "avg_logprob",
+    "compression_ratio",
+    "no_speech_prob",
+}
+
 
 class Closed(Exception):
     """The server closed (or reset) the connection before a whole answer came."""
