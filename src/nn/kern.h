@@ -1,0 +1,117 @@
+/* kern.h - the table of kernels: one entry per operation, chosen once from the CPU.
+ *
+ * Every entry has a portable C version, which is the definition; later, better levels overwrite it. Files
+ * under x86/ and arm/ alone see intrinsics. Everything takes plain arrays, allocates nothing and runs on the
+ * calling thread.
+ *
+ * A row's result never depends on the other rows, on how many there are, or on how a product was split over
+ * columns and threads: each output is summed over k in one fixed order. So a stream gets bit for bit the same
+ * answer in a batch as alone. */
+#ifndef PN_NN_KERN_H
+#define PN_NN_KERN_H
+
+#include "base/attr.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PN_PANEL = 64, /* output channels that lie together in packed weights */
+    PN_MAX_K =
+        1 << 16, /* largest inner dimension: the int32 sums cannot overflow (65536 * 255 * 127 < 2^31) */
+};
+
+/* What happens to a product before it is stored. */
+enum pn_epilogue {
+    PN_STORE, /* y = product + bias */
+    PN_GELU,  /* y = gelu(product + bias), exact (erf) */
+    PN_RELU,  /* y = max(product + bias, 0) */
+    PN_ADD,   /* y += product + bias: the residual stream */
+};
+
+/* x is about scale * (q - zero); zero lies in 0..255, so 0.0 is represented exactly. */
+struct pn_quant_row {
+    float scale;
+    int32_t zero;
+};
+
+/* y[i][j] = epilogue(rows[i].scale * w_scale[j] * (sum_k a[i][k] w[j][k] - rows[i].zero * w_sum[j]) +
+ * bias[j]) for 0 <= i < m, n_from <= j < n_to. The sums are exact. */
+struct pn_gemm_u8s8 {
+    int m, k;         /* k is a multiple of 4; activations and weights are zero-padded up to it */
+    int n_from;       /* a multiple of PN_PANEL */
+    int n_to;         /* any */
+    const uint8_t *a; /* [m][lda] */
+    size_t lda;
+    const struct pn_quant_row *rows; /* [m] */
+    const int8_t *w; /* [ceil(n / 64)][k / 4][64][4], -127..127, 64-byte aligned; missing columns are 0 */
+    const float *w_scale; /* [n padded to 64], as w_sum and bias */
+    const int32_t *w_sum; /* sum over k of w */
+    const float *bias;    /* never NULL: zeros where a layer has none */
+    float *y;             /* [m][ldy]; column j at y[i * ldy + j] */
+    size_t ldy;
+    enum pn_epilogue epilogue;
+};
+
+/* The same in f32: w is [ceil(n / 64)][k][64]; k is any. */
+struct pn_gemm_f32 {
+    int m, k, n_from, n_to;
+    const float *a;
+    size_t lda; /* floats; rows may overlap (lda < k): a convolution over [time][channel] is such a product */
+    const float *w;
+    const float *bias;
+    float *y;
+    size_t ldy;
+    enum pn_epilogue epilogue;
+};
+
+/* One head's attention, head width d (a multiple of 16, at most 128), over n positions; see attention.h for
+ * the packed forms. */
+struct pn_attend {
+    int m, n, d;
+    const float *q; /* [m][ldq] */
+    size_t ldq;
+    const void *packed;
+    float *out; /* [m][ldo] */
+    size_t ldo;
+    float *scores; /* [m][n] scaled q.k before softmax, or NULL */
+    void *scratch;
+};
+
+struct pn_kern {
+    unsigned cpu; /* PN_CPU_* that it was chosen for */
+
+    /* linear.c: products */
+    /* q[0..k) and its scale from x[0..k), asymmetric u8 over [min(x,0), max(x,0)], round to nearest even;
+     * q[k..k4) = 0 where k4 is k rounded up to 4. A row of zeros (or one with NaN) gets scale 1 (NaN), zero
+     * 0. */
+    void (*quantize_row)(const float *x, int k, uint8_t *q, struct pn_quant_row *ret);
+    void (*gemm_u8s8)(const struct pn_gemm_u8s8 *g);
+    void (*gemm_f32)(const struct pn_gemm_f32 *g);
+
+    /* vec.c: rows of numbers */
+    /* y[i] = (x[i] - mean) / sqrt(var + 1e-5) * gamma + beta for each of m rows; y may be x. */
+    void (*layer_norm)(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
+                       float *y, size_t ldy);
+    void (*gelu)(float *x, size_t n);    /* exact: 0.5 x (1 + erf(x / sqrt 2)), absolute error below 1e-6 */
+    void (*softmax)(float *x, size_t n); /* in place; -inf allowed, not all of them */
+    float (*max)(const float *x, size_t n);       /* -inf for n = 0 */
+    float (*logsumexp)(const float *x, size_t n); /* -inf when all are; skips -inf */
+    void (*add)(float *y, const float *x, size_t n);
+
+    /* attention.c */
+    void (*attention_pack[2])(int n, int d, const float *k, size_t ldk, const float *v, size_t ldv,
+                              void *packed);
+    void (*attention[2])(const struct pn_attend *a); /* by enum pn_precision, as the others */
+    void (*cross_pack[2])(int n, int d, const float *k, size_t ldk, const float *v, size_t ldv, void *packed);
+    void (*cross_attention[2])(const struct pn_attend *a);
+    void (*self_attention)(const struct pn_attend *a, const float *k, const float *v, size_t ldkv);
+};
+
+/* Fills `k` with the best of every entry for exactly these PN_CPU_* bits; tests build one per level. */
+void pn_kern_init(struct pn_kern *k, unsigned cpu);
+/* The process's table: pn_cpu_detect() masked by the environment variable PINNA_CPU, chosen at the first
+ * call. Any thread. */
+const struct pn_kern *pn_kern(void);
+
+#endif
