@@ -24,21 +24,38 @@ int pn_job_new(const struct pn_job_request *req, struct pn_job **ret, struct pn_
         return pn_fail(err, PN_ENOMEM, "no memory for another job");
     j->req = *req;
     if (pn_str_copy(j->language, sizeof(j->language), pn_str(req->want.language)) < 0 ||
-        pn_str_copy(j->task, sizeof(j->task), pn_str(req->want.task)) < 0) {
+        pn_str_copy(j->task, sizeof(j->task), pn_str(req->want.task)) < 0 ||
+        pn_str_copy(j->model, sizeof(j->model), req->model) < 0) {
         free(j);
-        return pn_fail(err, PN_EINVAL, "language or task is too long");
+        return pn_fail(err, PN_EINVAL, "language, task or model is too long");
+    }
+    j->prompt = strdup(req->want.prompt ? req->want.prompt : "");
+    if (!j->prompt) {
+        free(j);
+        return pn_fail(err, PN_ENOMEM, "no memory for another job");
     }
     j->req.want.language = j->language;
     j->req.want.task = j->task;
+    j->req.want.prompt = j->prompt;
+    j->req.model = pn_str(j->model);
+    j->recognizer = req->recognizer;
     *ret = j;
     return 0;
+}
+
+void pn_job_drop(struct pn_job *j)
+{
+    if (j->recognizer && !j->req.recognizer)
+        pn_models_release(j->req.models, j->recognizer);
+    free(j->prompt);
+    free(j);
 }
 
 struct pn_job *pn_job_free(struct pn_job *j)
 {
     if (j) {
         close(j->req.fd);
-        free(j);
+        pn_job_drop(j);
     }
     return NULL;
 }
@@ -65,9 +82,13 @@ static void end(struct pn_job *j, const struct pn_transcriber_options *opt, int 
 static void open_both(struct pn_job *j, const struct pn_transcriber_options *opt, void (*moved)(void *),
                       void *ctx)
 {
-    int r = pn_scheduler_open(opt->scheduler, j->req.recognizer, &j->req.want, moved, ctx, &j->stream,
+    int r = 0;
+    if (!j->recognizer)
+        r = pn_models_acquire(j->req.models, j->req.model, &j->recognizer, &j->result.err);
+    if (r == 0)
+        r = pn_scheduler_open(opt->scheduler, j->recognizer, &j->req.want, moved, ctx, &j->stream,
                               &j->result.err);
-    if (r == -PN_EFULL) {
+    if (r == -PN_EFULL || r == -PN_EAGAIN) {
         j->result.err = (struct pn_err){ 0 };
         return; /* another turn, another try */
     }
@@ -120,7 +141,7 @@ static void read_samples(struct pn_job *j, const struct pn_transcriber_options *
 /* Takes the result if it is there; a stream may fail long before its audio ends. */
 static void look_for_result(struct pn_job *j, const struct pn_transcriber_options *opt)
 {
-    const struct pn_recognizer_ops *ops = j->req.recognizer->ops;
+    const struct pn_recognizer_ops *ops = j->recognizer->ops;
     int r = ops->status(j->stream, &j->result.err);
     if (r == 1)
         r = ops->result(j->stream, &j->result.transcript, &j->result.err);
@@ -133,7 +154,7 @@ static void say_progress(struct pn_job *j)
 {
     if (!j->req.progress || !j->stream)
         return;
-    double position = j->req.recognizer->ops->position(j->stream);
+    double position = j->recognizer->ops->position(j->stream);
     const struct pn_decoder_info *info = pn_decoder_info(j->decoder);
     double duration = info ? info->duration_s : -1;
     if (j->state == PN_JOB_DRAINING) /* better than the container's word */

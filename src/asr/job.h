@@ -12,7 +12,7 @@ struct pn_job_thread;
 #define PN_JOB_SLICE 8192 /* samples moved in one turn, so that the jobs of a thread take turns */
 
 enum pn_job_state {
-    PN_JOB_OPENING,  /* wants a stream and a decoder; the scheduler had no slot */
+    PN_JOB_OPENING,  /* wants its model, a stream and a decoder; one of them was not to be had yet */
     PN_JOB_READING,  /* from the decoder to the stream */
     PN_JOB_BLOCKED,  /* the stream's inbox is full; samples wait in `pcm` */
     PN_JOB_DRAINING, /* all samples are fed */
@@ -28,13 +28,15 @@ struct pn_job {
     int64_t submitted_us, started_us; /* started_us: 0 while it waits */
     atomic_bool cancelled;            /* set by anybody */
     pn_job_id id;
-    struct pn_job_request req; /* strings point to the next two */
-    char language[32], task[16];
+    struct pn_job_request req; /* strings point to the next ones */
+    char language[32], task[16], model[64];
+    char *prompt;
 
     /* The thread's alone. */
     struct pn_job *next_of_thread;
     enum pn_job_state state;
-    bool again; /* READING: there may be more right now */
+    bool again;                       /* READING: there may be more right now */
+    struct pn_recognizer *recognizer; /* the request's, or acquired by name */
     struct pn_stream *stream;
     struct pn_decoder *decoder;
     float pcm[PN_JOB_SLICE];
@@ -48,6 +50,7 @@ struct pn_job {
 /* Copies the request; the caller gives id and times. `ret->req.fd` is the job's from now on. */
 PN_MUST_CHECK int pn_job_new(const struct pn_job_request *req, struct pn_job **ret, struct pn_err *err);
 struct pn_job *pn_job_free(struct pn_job *j); /* closes the file */
+void pn_job_drop(struct pn_job *j);           /* the file stays the caller's */
 /* Does what can be done without waiting, a slice of samples at most. `moved(ctx)` is called from other
  * threads when another turn may help. */
 void pn_job_turn(struct pn_job *j, const struct pn_transcriber_options *opt, void (*moved)(void *ctx),

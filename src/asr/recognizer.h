@@ -25,6 +25,15 @@ struct pn_recognition {
     const char *language; /* ISO 639-1, "" to detect */
     const char *task;     /* "transcribe" or "translate" */
     bool live;            /* a microphone: goes before files */
+
+    /* What a recogniser cannot do of these it leaves out. */
+    const char *prompt; /* text that precedes the audio; "" or NULL: none */
+    double temperature; /* where the fallback starts, 0..1; below 0: the recogniser's default */
+    int beam_size;      /* 0: greedy */
+    int best_of;        /* samples at temperature > 0; 0: one */
+    bool word_timestamps;
+    bool batch;        /* cut at pauses, pieces recognised together: faster, without context */
+    bool auto_context; /* compute only what a short clip needs: faster, a little less exact */
 };
 
 /* The next piece of work of a stream. phase 0: nothing to do now. */

@@ -181,15 +181,30 @@ int pn_transcriber_new(const struct pn_transcriber_options *opt, struct pn_trans
     return r;
 }
 
+/* What can be known before a slot is free. A model that is still being loaded says it later. */
+static int check_request(struct pn_job *job, struct pn_err *err)
+{
+    int r = job->recognizer ? 0 : pn_models_acquire(job->req.models, job->req.model, &job->recognizer, err);
+    if (r == -PN_EAGAIN || r == -PN_EFULL) {
+        if (err)
+            *err = (struct pn_err){ 0 };
+        return 0;
+    }
+    return r < 0 ? r : job->recognizer->ops->check(job->recognizer, &job->req.want, err);
+}
+
 int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request *req, pn_job_id *ret_id,
                           struct pn_err *err)
 {
     struct pn_job *job = NULL;
-    int r = req->recognizer->ops->check(req->recognizer, &req->want, err);
+    int r = pn_job_new(req, &job, err);
     if (r == 0)
-        r = pn_job_new(req, &job, err);
-    if (r < 0)
+        r = check_request(job, err);
+    if (r < 0) {
+        if (job)
+            pn_job_drop(job);
         return r;
+    }
     job->submitted_us = pn_now_us();
     pthread_mutex_lock(&t->mu);
     bool full = is_full(t);
@@ -203,7 +218,7 @@ int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request 
     pthread_mutex_unlock(&t->mu);
     if (!full)
         return 0;
-    free(job); /* the file stays the caller's */
+    pn_job_drop(job);
     return pn_fail(err, PN_EFULL, "%d recordings are being recognised and %d wait", t->opt.max_concurrent,
                    t->opt.queue_size);
 }

@@ -35,7 +35,9 @@ struct pn_job_result {
 struct pn_job_request {
     int fd;                           /* the audio; the transcriber owns and closes it when submit succeeds */
     bool raw_pcm;                     /* headerless s16le mono 16 kHz */
-    struct pn_recognizer *recognizer; /* borrowed */
+    struct pn_recognizer *recognizer; /* borrowed; NULL: the model called `model` */
+    struct pn_models *models;         /* borrowed; where `model` is found */
+    struct pn_str model;              /* copied; may still have to be loaded */
     struct pn_recognition want;       /* strings are copied */
     /* Called once by a job thread, never inside submit(). */
     void (*done)(void *ctx, pn_job_id id, struct pn_job_result *result);
@@ -53,8 +55,8 @@ PN_MUST_CHECK int pn_transcriber_new(const struct pn_transcriber_options *opt, s
                                      struct pn_err *err);
 /* Cancels what is left, waits for the threads. */
 struct pn_transcriber *pn_transcriber_free(struct pn_transcriber *t);
-/* 0 and *ret_id, or -PN_EFULL (nothing taken), -PN_EUNSUPPORTED (language or task: found out at once). Any
- * thread. */
+/* 0 and *ret_id, or -PN_EFULL (nothing taken), -PN_EUNSUPPORTED (language or task: found out at once if the
+ * model is loaded), -PN_ENOTFOUND (no such model). Any thread. */
 PN_MUST_CHECK int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request *req,
                                         pn_job_id *ret_id, struct pn_err *err);
 /* The asker left: its child is killed, its stream closed; `done` is still called (-PN_ECANCELLED, or the

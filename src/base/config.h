@@ -19,11 +19,21 @@ struct pn_config {
     int64_t keepalive_s;          /* PINNA_KEEPALIVE 75 */
     const char *spool_dir;        /* PINNA_SPOOL_DIR, "" = TMPDIR or /tmp */
     /* engine */
-    const char *model_name;    /* MODEL_NAME paraformer-zh-streaming: sockets */
-    const char *whisper_model; /* WHISPER_MODEL base: uploads and the command line */
-    const char *model_dir;     /* MODEL_DIR */
-    const char *device;        /* DEVICE cpu */
-    int64_t threads;           /* TORCH_NUM_THREADS,OMP_NUM_THREADS,MKL_NUM_THREADS; 0 = all cores allowed */
+    const char *model_name;          /* MODEL_NAME paraformer-zh-streaming: sockets */
+    const char *whisper_model;       /* WHISPER_MODEL base: uploads and the command line */
+    const char *model_dir;           /* MODEL_DIR, "" = model/caches.h chooses */
+    const char *precision;           /* PINNA_PRECISION int8|f32 */
+    const char *cache_dir;           /* PINNA_CACHE_DIR, "" = none */
+    int64_t max_models;              /* PINNA_MAX_MODELS 3 */
+    bool auto_pull;                  /* PINNA_AUTO_PULL */
+    bool offline;                    /* PINNA_OFFLINE */
+    const char *hf_endpoint;         /* HF_ENDPOINT https://huggingface.co */
+    const char *modelscope_endpoint; /* MODELSCOPE_ENDPOINT https://modelscope.cn */
+    const char *model_url;           /* PINNA_MODEL_URL, "" = OpenAI's */
+    const char *catalogue;           /* PINNA_CATALOGUE, "" = none */
+    const char *cpu;                 /* PINNA_CPU auto */
+    const char *device;              /* DEVICE cpu */
+    int64_t threads; /* TORCH_NUM_THREADS,OMP_NUM_THREADS,MKL_NUM_THREADS; 0 = all cores allowed */
     /* recognition */
     int64_t max_memory_mb;     /* ASR_MAX_MEMORY_MB 0 = no ceiling */
     bool memory_pool;          /* ASR_ENABLE_MEMORY_POOL */
@@ -35,7 +45,7 @@ struct pn_config {
     int64_t overlap_samples;   /* ASR_OVERLAP_SIZE */
     int64_t queue_size;        /* ASR_QUEUE_SIZE 50 */
     bool aggressive_gc;        /* ASR_ENABLE_AGGRESSIVE_GC: give freed memory back after every job */
-    int64_t network_timeout_s; /* ASR_NETWORK_TIMEOUT */
+    int64_t network_timeout_s; /* ASR_NETWORK_TIMEOUT 30 */
     /* audio */
     int64_t max_audio_s; /* PINNA_MAX_AUDIO_SECONDS 14400 */
     const char

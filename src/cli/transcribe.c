@@ -18,10 +18,13 @@
 
 #define ARENA_MAX ((size_t)4 << 20)
 enum { ROW_BUDGET = 4096, EXIT_USAGE = 2, EXIT_MODEL = 3 };
+enum { MAX_CONCURRENT = 8 }; /* files that share the model's steps: more cost memory and gain little */
 
 struct fields {
-    const char *format, *language, *task, *output_dir;
-    bool raw_pcm, help, help_all;
+    const char *format, *language, *task, *output_dir, *prompt, *encoder_context;
+    double temperature;
+    int64_t beam_size, best_of;
+    bool word_timestamps, fast, raw_pcm, help, help_all;
 };
 
 #define OWN(type_, name_, member_) \
@@ -34,6 +37,20 @@ static const struct pn_opt OPTIONS[] = {
       .help = "language that is spoken (en, zh, german); empty means detect" },
     { OWN(PN_OPT_CHOICE, "task", task), .fallback = "transcribe", .choices = "transcribe,translate",
       .arg = "TASK", .help = "translate means into English" },
+    { OWN(PN_OPT_BOOL, "word-timestamps", word_timestamps), .fallback = "false",
+      .help = "find the time of every word (json, verbose_json)" },
+    { OWN(PN_OPT_STR, "prompt", prompt), .fallback = "", .arg = "TEXT",
+      .help = "text that comes before: names, spelling, style" },
+    { OWN(PN_OPT_INT, "beam-size", beam_size), .fallback = "0", .min = 0, .max = 16, .arg = "N",
+      .help = "alternatives kept while searching at temperature 0; 0 takes the best word each time" },
+    { OWN(PN_OPT_INT, "best-of", best_of), .fallback = "1", .min = 1, .max = 16, .arg = "N",
+      .help = "samples to choose from at higher temperatures" },
+    { OWN(PN_OPT_REAL, "temperature", temperature), .fallback = "0", .min = 0, .max = 1, .arg = "T",
+      .help = "0 to 1; raised by 0.2 while a result fails its checks" },
+    { OWN(PN_OPT_BOOL, "fast", fast), .fallback = "false",
+      .help = "cut long files at pauses and transcribe the pieces together, without context" },
+    { OWN(PN_OPT_CHOICE, "encoder-context", encoder_context), .fallback = "full", .choices = "full,auto",
+      .arg = "SIZE", .help = "auto computes only what a clip under 30 s needs: faster, a little less exact" },
     { OWN(PN_OPT_STR, "output-dir", output_dir), .letter = 'o', .fallback = "", .arg = "DIR",
       .help = "write a file here for each input, named like it" },
     { OWN(PN_OPT_BOOL, "raw-pcm", raw_pcm), .fallback = "false",
@@ -62,7 +79,7 @@ struct command {
     bool model_by_flag;
     char *const *names;
     size_t n_names;
-    const char *language; /* the code */
+    struct pn_recognition want;
     enum pn_format format;
 };
 
@@ -74,13 +91,29 @@ static bool given_by_flag(const struct pn_config_loaded *c, const char *key)
     return i >= 0 && c->values.origins[i].from == PN_FROM_FLAG;
 }
 
+static int read_want(const struct fields *own, struct pn_recognition *want, struct pn_err *err)
+{
+    *want = (struct pn_recognition){ .language = pn_language_code(pn_str(own->language)),
+                                     .task = own->task,
+                                     .prompt = own->prompt,
+                                     .temperature = own->temperature,
+                                     .beam_size = (int)own->beam_size,
+                                     .best_of = (int)own->best_of,
+                                     .word_timestamps = own->word_timestamps,
+                                     .batch = own->fast,
+                                     .auto_context = strcmp(own->encoder_context, "auto") == 0 };
+    if (!want->language)
+        return pn_fail(err, PN_EINVAL, "--language: '%.60s' is no language that is known", own->language);
+    return 0;
+}
+
 static int check_options(struct command *cmd, struct pn_err *err)
 {
     if (cmd->n_names == 0)
         return pn_fail(err, PN_EINVAL, "which FILE? See pinna transcribe --help");
-    cmd->language = pn_language_code(pn_str(cmd->own.language));
-    if (!cmd->language)
-        return pn_fail(err, PN_EINVAL, "--language: '%.60s' is no language that is known", cmd->own.language);
+    int r = read_want(&cmd->own, &cmd->want, err);
+    if (r < 0)
+        return r;
     if (pn_format_parse(pn_str(cmd->own.format), &cmd->format) < 0)
         return pn_fail(err, PN_EINVAL, "--format: '%.60s' is not known", cmd->own.format);
     struct pn_output o = { .format = cmd->format, .n_files = cmd->n_names };
@@ -89,23 +122,33 @@ static int check_options(struct command *cmd, struct pn_err *err)
 
 /* ---- the engine ---- */
 
+static void say_packing(void *ctx, double fraction)
+{
+    fprintf(stderr, "\rpinna: preparing the model, once: %3.0f %%%s", fraction * 100,
+            fraction < 1 ? "" : "\n");
+}
+
 /* Only a model that was asked for on the command line must be the one. */
 static int open_model(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
     char warning[256] = "";
     struct pn_models_options opt = { .model = cmd->config->whisper_model,
                                      .allow_fallback = !cmd->model_by_flag,
-                                     .threads = (int)cmd->config->threads };
-    int r = pn_models_open(&opt, &e->models, warning, err);
+                                     .threads = (int)cmd->config->threads,
+                                     .model_dir = cmd->config->model_dir,
+                                     .cache_dir = cmd->config->cache_dir,
+                                     .max_loaded = 1,
+                                     .progress = isatty(STDERR_FILENO) ? say_packing : NULL };
+    int r = pn_precision_parse(pn_str(cmd->config->precision), &opt.precision);
+    if (r == 0)
+        r = pn_models_open(&opt, &e->models, warning, err);
     if (r < 0)
         return r;
     if (warning[0])
         fprintf(stderr, "pinna: %s\n", warning);
-    int threads = opt.threads > 0 ? opt.threads : pn_compute_threads();
-    e->concurrent = PN_MIN((size_t)threads, cmd->n_names);
+    e->concurrent = PN_MIN((size_t)MAX_CONCURRENT, cmd->n_names);
     struct pn_recognizer *rec = pn_models_default(e->models);
-    struct pn_recognition want = { .language = cmd->language, .task = cmd->own.task };
-    return rec->ops->check(rec, &want, err);
+    return rec->ops->check(rec, &cmd->want, err);
 }
 
 static int open_engine(const struct command *cmd, struct engine *e, struct pn_err *err)
@@ -169,7 +212,7 @@ static int run_files(const struct command *cmd, struct engine *e, int signal_fd,
     struct pn_run_options opt = {
         .transcriber = e->transcriber,
         .recognizer = pn_models_default(e->models),
-        .want = { .language = cmd->language, .task = cmd->own.task },
+        .want = cmd->want,
         .raw_pcm = cmd->own.raw_pcm,
         .spool_dir = cmd->config->spool_dir,
         .names = cmd->names,

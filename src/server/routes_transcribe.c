@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/recognition_form.h"
 #include "server/state.h"
 #include "server/upload.h"
 #include "text/format.h"
-#include "text/language.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,21 +174,6 @@ static struct pn_str parameter(struct pn_request *req, const char *name)
     return v.len ? v : pn_str_trim(pn_request_query(req, name));
 }
 
-static bool read_want(struct pn_request *req, struct pn_recognition *want)
-{
-    struct pn_str language = parameter(req, "language"), task = parameter(req, "task");
-    *want = (struct pn_recognition){ .language = pn_language_code(language), .task = "transcribe" };
-    if (!want->language)
-        req->reply =
-            pn_reply_error(422, "language", NULL, "'%.*s' is not a language that any model here knows",
-                           (int)PN_MIN(language.len, (size_t)64), language.ptr);
-    else if (pn_str_ieq(task, PN_STR("translate")))
-        want->task = "translate";
-    else if (task.len && !pn_str_ieq(task, PN_STR("transcribe")))
-        req->reply = pn_reply_error(400, "task", NULL, "task must be transcribe or translate");
-    return !req->reply;
-}
-
 static bool check_file(struct pn_request *req)
 {
     struct transcription *t = req->state;
@@ -203,7 +188,7 @@ static bool check_file(struct pn_request *req)
     return !req->reply;
 }
 
-static void submit(struct pn_request *req, const struct pn_recognition *want)
+static void submit(struct pn_request *req, const struct pn_recognition *want, struct pn_str model)
 {
     struct pn_server *s = req->server;
     struct transcription *t = req->state;
@@ -216,7 +201,8 @@ static void submit(struct pn_request *req, const struct pn_recognition *want)
     *f = (struct finished){ .server = s, .serial = req->serial };
     struct pn_job_request job = { .fd = pn_upload_take_fd(t->upload),
                                   .raw_pcm = pn_upload_is_pcm(t->upload),
-                                  .recognizer = pn_models_default(s->models),
+                                  .models = s->models,
+                                  .model = model,
                                   .want = *want,
                                   .done = on_done,
                                   .ctx = f };
@@ -235,6 +221,8 @@ static void submit(struct pn_request *req, const struct pn_recognition *want)
     else if (r == -PN_EUNSUPPORTED) /* the model says no to one of the two */
         req->reply = pn_reply_error(422, strcmp(want->task, "translate") == 0 ? "task" : "language", NULL,
                                     "%s", err.text);
+    else if (r == -PN_ENOTFOUND)
+        req->reply = pn_reply_error(404, "model", "model_not_found", "%s", err.text);
     else
         refuse(req, r, &err);
 }
@@ -242,8 +230,9 @@ static void submit(struct pn_request *req, const struct pn_recognition *want)
 void pn_transcribe_handle(struct pn_request *req)
 {
     struct pn_recognition want;
-    if (check_file(req) && read_want(req, &want))
-        submit(req, &want);
+    struct pn_str model;
+    if (check_file(req) && pn_recognition_form(req, parameter, &want, &model))
+        submit(req, &want, model);
 }
 
 void pn_transcribe_done(struct pn_request *req)

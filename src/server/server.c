@@ -156,11 +156,16 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
     char warning[256];
     struct pn_models_options models = { .model = c->whisper_model,
                                         .allow_fallback = true,
-                                        .threads = (int)c->threads };
+                                        .threads = (int)c->threads,
+                                        .model_dir = c->model_dir,
+                                        .cache_dir = c->cache_dir,
+                                        .max_loaded = (int)c->max_models };
     struct pn_scheduler_options sched = { .max_streams = (int)c->max_concurrent,
                                           .batch_size = (int)c->batch_size,
                                           .row_budget = ROW_BUDGET };
-    int r = pn_models_open(&models, &s->models, warning, err);
+    int r = pn_precision_parse(pn_str(c->precision), &models.precision);
+    if (r == 0)
+        r = pn_models_open(&models, &s->models, warning, err);
     if (r < 0)
         return r;
     if (*warning)

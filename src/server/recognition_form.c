@@ -1,0 +1,97 @@
+/* recognition_form.c - see recognition_form.h. Every value is checked before any work is queued, and the
+ * answer to a wrong one names the parameter. */
+#include "server/recognition_form.h"
+
+#include "text/language.h"
+
+#include <string.h>
+
+enum { MAX_PROMPT = 16384, MAX_BEAMS = 16 };
+
+typedef struct pn_str (*parameter_fn)(struct pn_request *, const char *name);
+
+static bool read_language(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
+{
+    struct pn_str v = parameter(req, "language");
+    want->language = pn_language_code(v);
+    if (!want->language)
+        req->reply =
+            pn_reply_error(422, "language", NULL, "'%.*s' is not a language that any model here knows",
+                           (int)PN_MIN(v.len, (size_t)64), v.ptr);
+    return want->language;
+}
+
+static bool read_task(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
+{
+    struct pn_str v = parameter(req, "task");
+    want->task = "transcribe";
+    if (pn_str_ieq(v, PN_STR("translate")))
+        want->task = "translate";
+    else if (v.len && !pn_str_ieq(v, PN_STR("transcribe")))
+        req->reply = pn_reply_error(400, "task", NULL, "task must be transcribe or translate");
+    return !req->reply;
+}
+
+static bool read_prompt(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
+{
+    struct pn_str v = parameter(req, "prompt");
+    if (!v.len)
+        v = parameter(req, "initial_prompt");
+    if (v.len > MAX_PROMPT)
+        req->reply =
+            pn_reply_error(400, "prompt", NULL, "prompt must not be longer than %d bytes", MAX_PROMPT);
+    else if (!(want->prompt = pn_arena_str(req->arena, v)))
+        req->reply = pn_reply_error(503, NULL, "overloaded", "no memory for the prompt");
+    return !req->reply;
+}
+
+static bool read_number(struct pn_request *req, parameter_fn parameter, const char *name, int max, int *ret)
+{
+    struct pn_str v = parameter(req, name);
+    int64_t n = 0;
+    if (v.len && pn_parse_i64(v, 0, max, &n) < 0)
+        req->reply = pn_reply_error(400, name, NULL, "%s must be a whole number between 0 and %d", name, max);
+    *ret = (int)n;
+    return !req->reply;
+}
+
+static bool read_temperature(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
+{
+    struct pn_str v = parameter(req, "temperature");
+    want->temperature = -1;
+    if (v.len && pn_parse_f64(v, 0, 1, &want->temperature) < 0)
+        req->reply = pn_reply_error(400, "temperature", NULL, "temperature must be a number between 0 and 1");
+    return !req->reply;
+}
+
+static bool read_switch(struct pn_request *req, parameter_fn parameter, const char *name, bool *ret)
+{
+    struct pn_str v = parameter(req, name);
+    *ret = false;
+    if (v.len && pn_parse_bool(v, ret) < 0)
+        req->reply = pn_reply_error(400, name, NULL, "%s must be true or false", name);
+    return !req->reply;
+}
+
+static bool read_context(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
+{
+    struct pn_str v = parameter(req, "encoder_context");
+    want->auto_context = pn_str_ieq(v, PN_STR("auto"));
+    if (v.len && !want->auto_context && !pn_str_ieq(v, PN_STR("full")))
+        req->reply = pn_reply_error(400, "encoder_context", NULL, "encoder_context must be full or auto");
+    return !req->reply;
+}
+
+bool pn_recognition_form(struct pn_request *req, parameter_fn parameter, struct pn_recognition *ret_want,
+                         struct pn_str *ret_model)
+{
+    struct pn_recognition *want = ret_want;
+    *want = (struct pn_recognition){ 0 };
+    *ret_model = parameter(req, "model");
+    return read_language(req, parameter, want) && read_task(req, parameter, want) &&
+           read_prompt(req, parameter, want) && read_temperature(req, parameter, want) &&
+           read_number(req, parameter, "beam_size", MAX_BEAMS, &want->beam_size) &&
+           read_number(req, parameter, "best_of", MAX_BEAMS, &want->best_of) &&
+           read_switch(req, parameter, "word_timestamps", &want->word_timestamps) &&
+           read_switch(req, parameter, "batch", &want->batch) && read_context(req, parameter, want);
+}
