@@ -17,6 +17,7 @@ if [ "$taken" != 7 ]; then # 7: refused, so nobody is there
     exit 1
 fi
 
+export PINNA_AUTO_PULL=${PINNA_AUTO_PULL:-1} # a missing model is fetched; without a network Sphinx answers
 setsid build/pinna serve & # out of reach of the terminal's Ctrl-C: stop() passes it on, once
 service=$!
 stop() {
@@ -28,7 +29,7 @@ alive() {
     kill -0 "$service" 2>/dev/null
 }
 
-for _ in $(seq 300); do # a minute
+for _ in $(seq 9000); do # half an hour: the first start may download
     alive || break
     ! curl -sf -o /dev/null --max-time 2 "$url/ready" || break
     sleep 0.2

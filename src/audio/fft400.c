@@ -1,8 +1,9 @@
 /* fft400.c - a 400-point real transform as a 200-point complex one over even and odd samples, then split.
  *
  * 200 = 4 * 5 * 5 * 2 as Stockham passes (decimation in frequency): each pass reads one array and writes the
- * other in the order that the next wants, so there is no bit reversal. A pass of radix r on groups of n points
- * that lie s apart: with m = n / r, inputs p + m j (j < r) give outputs r p + k (k < r), times W_n^(p k). */
+ * other in the order that the next wants, so there is no bit reversal. A pass of radix r on groups of n
+ * points that lie s apart: with m = n / r, inputs p + m j (j < r) give outputs r p + k (k < r), times W_n^(p
+ * k). */
 #include "audio/fft400.h"
 
 #include <math.h>
@@ -79,10 +80,10 @@ static inline void butterfly5(const struct complex_lanes x[5], struct complex_la
     struct complex_lanes o1 = sub(x[1], x[4]), o2 = sub(x[2], x[3]);
     struct complex_lanes a = { x[0].re + e1.re * c1 + e2.re * c2, x[0].im + e1.im * c1 + e2.im * c2 };
     struct complex_lanes b = { x[0].re + e1.re * c2 + e2.re * c1, x[0].im + e1.im * c2 + e2.im * c1 };
-    struct complex_lanes c = times_minus_i(
-        (struct complex_lanes){ o1.re * s1 + o2.re * s2, o1.im * s1 + o2.im * s2 });
-    struct complex_lanes d = times_minus_i(
-        (struct complex_lanes){ o1.re * s2 - o2.re * s1, o1.im * s2 - o2.im * s1 });
+    struct complex_lanes c =
+        times_minus_i((struct complex_lanes){ o1.re * s1 + o2.re * s2, o1.im * s1 + o2.im * s2 });
+    struct complex_lanes d =
+        times_minus_i((struct complex_lanes){ o1.re * s2 - o2.re * s1, o1.im * s2 - o2.im * s1 });
     y[0] = add(x[0], add(e1, e2));
     y[1] = add(a, c);
     y[2] = add(b, d);
@@ -97,7 +98,8 @@ static void pass5(struct pass ps, const struct complex_lanes *x, struct complex_
         for (int q = 0; q < s; q++) {
             const struct complex_lanes *in = x + q + s * p;
             struct complex_lanes *out = y + q + s * 5 * p;
-            struct complex_lanes a[5] = { in[0], in[s * m], in[2 * s * m], in[3 * s * m], in[4 * s * m] }, b[5];
+            struct complex_lanes a[5] = { in[0], in[s * m], in[2 * s * m], in[3 * s * m], in[4 * s * m] },
+                                 b[5];
             butterfly5(a, b);
             out[0] = b[0];
             for (int k = 1; k < 5; k++)
@@ -123,8 +125,8 @@ static void load(const struct pn_fft400 *t, const float *x, size_t hop, struct c
     }
 }
 
-/* X[k] = E[k] + W_400^k O[k], where E and O are the spectra of the even and the odd samples: the symmetric and
- * the antisymmetric half of z = e + i o. Doubled values; the factor 1/4 goes into the power. */
+/* X[k] = E[k] + W_400^k O[k], where E and O are the spectra of the even and the odd samples: the symmetric
+ * and the antisymmetric half of z = e + i o. Doubled values; the factor 1/4 goes into the power. */
 static void split(const struct pn_fft400 *t, const struct complex_lanes z[PN_FFT_HALF],
                   pn_lanes power[PN_FFT_BINS])
 {

@@ -13,7 +13,7 @@ typedef float pn_lanes __attribute__((vector_size(4 * PN_FFT_LANES)));
 
 /* Window and roots of unity; immutable once filled. */
 struct pn_fft400 {
-    float window[PN_FFT_SIZE];                     /* periodic Hann */
+    float window[PN_FFT_SIZE];                      /* periodic Hann */
     float cos200[PN_FFT_HALF], sin200[PN_FFT_HALF]; /* of 2 pi i / 200 */
     float cos400[PN_FFT_BINS], sin400[PN_FFT_BINS]; /* of 2 pi i / 400 */
 };

@@ -19,6 +19,7 @@ struct pn_mel_filters {
 PN_MUST_CHECK int pn_mel_filters_init(struct pn_mel_filters *f, int n); /* -PN_ENOMEM */
 void pn_mel_filters_done(struct pn_mel_filters *f);
 /* energy[m] of four frames */
-void pn_mel_filters_apply(const struct pn_mel_filters *f, const pn_lanes power[PN_FFT_BINS], pn_lanes *energy);
+void pn_mel_filters_apply(const struct pn_mel_filters *f, const pn_lanes power[PN_FFT_BINS],
+                          pn_lanes *energy);
 
 #endif

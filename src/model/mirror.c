@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,15 @@ static int read_file(const struct reader *rd, const json_t *file, struct pn_mode
     return r == 0 ? read_digest(rd, file, &f->digest) : r;
 }
 
+/* So that caches.c finds it without this catalogue. */
+static bool is_named_after(const struct pn_model_file *f, const struct pn_catalogue_entry *e)
+{
+    char torch[PN_MODEL_NAME_MAX + 16], ggml[PN_MODEL_NAME_MAX + 16];
+    snprintf(torch, sizeof(torch), "%s.pt", e->name);
+    snprintf(ggml, sizeof(ggml), "ggml-%s.bin", e->name);
+    return strcmp(f->path, torch) == 0 || strcmp(f->path, ggml) == 0 || strcmp(f->path, e->name) == 0;
+}
+
 static int read_files(const struct reader *rd, const json_t *model, struct pn_catalogue_entry *e)
 {
     const json_t *files = json_object_get(model, "files");
@@ -98,7 +108,10 @@ static int read_files(const struct reader *rd, const json_t *model, struct pn_ca
     }
     e->files = list;
     e->n_files = n;
-    return 0;
+    return e->is_folder || is_named_after(&list[0], e)
+               ? 0
+               : refuse(rd, "the first file must be NAME.pt or "
+                            "ggml-NAME.bin, else say \"folder\": true");
 }
 
 static int read_model(struct reader *rd, const json_t *model, struct pn_catalogue_entry *e)

@@ -46,8 +46,8 @@ struct pn_pickle;
 
 /* The pickle is [in.pos, in.end). -PN_EFORMAT, -PN_ELIMIT, -PN_EUNSUPPORTED (opcode), -PN_ENOMEM. `globals`
  * must outlive it, as the bytes. */
-PN_MUST_CHECK int pn_pickle_read(struct pn_reader in, const struct pn_pickle_global *globals, size_t n_globals,
-                                 struct pn_pickle **ret, struct pn_err *err);
+PN_MUST_CHECK int pn_pickle_read(struct pn_reader in, const struct pn_pickle_global *globals,
+                                 size_t n_globals, struct pn_pickle **ret, struct pn_err *err);
 struct pn_pickle *pn_pickle_free(struct pn_pickle *p); /* accepts NULL, returns NULL */
 const struct pn_pickle_value *pn_pickle_root(const struct pn_pickle *p);
 

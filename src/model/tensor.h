@@ -22,6 +22,7 @@ enum pn_dtype {
 };
 
 enum { PN_MAX_DIMS = 4 };
+#define PN_TENSOR_MAX_BYTES ((int64_t)1 << 40)
 
 struct pn_tensor {
     struct pn_str name; /* borrowed from the checkpoint */
@@ -37,5 +38,8 @@ struct pn_tensor {
  * the end). -PN_EINVAL outside the tensor, -PN_EUNSUPPORTED for the integer types. */
 PN_MUST_CHECK int pn_tensor_f32(const struct pn_tensor *t, int64_t from, int64_t n, float *out);
 const char *pn_dtype_name(enum pn_dtype t);
+/* For readers: sets n and size from dtype and dims. -PN_EFORMAT for a negative dimension, too many of them,
+ * more than 2^40 bytes, or rows that are not whole blocks. */
+PN_MUST_CHECK int pn_tensor_measure(struct pn_tensor *t);
 
 #endif

@@ -52,7 +52,8 @@ static bool find_end(struct pn_str archive, size_t *ret)
     for (size_t pos = last;; pos--) {
         struct pn_reader r = reader_at(archive, pos + 20);
         uint16_t comment;
-        if (signature_at(archive, pos, SIG_END) && pn_read_u16(&r, &comment) && pos + END_SIZE + comment == archive.len) {
+        if (signature_at(archive, pos, SIG_END) && pn_read_u16(&r, &comment) &&
+            pos + END_SIZE + comment == archive.len) {
             *ret = pos;
             return true;
         }
@@ -72,7 +73,8 @@ static int read_end64(struct pn_str archive, size_t end, struct directory *d, st
         return pn_fail(err, PN_EFORMAT, "the zip64 locator at byte %zu points nowhere", end - LOCATOR_SIZE);
     r = reader_at(archive, (size_t)at);
     struct pn_str skipped;
-    if (!pn_read_bytes(&r, 32, &skipped) || !pn_read_u64(&r, &d->n) || !pn_read_u64(&r, &d->size) || !pn_read_u64(&r, &d->offset))
+    if (!pn_read_bytes(&r, 32, &skipped) || !pn_read_u64(&r, &d->n) || !pn_read_u64(&r, &d->size) ||
+        !pn_read_u64(&r, &d->offset))
         return pn_fail(err, PN_EFORMAT, "the zip64 directory record at byte %zu is cut off", (size_t)at);
     return 0;
 }
@@ -95,7 +97,8 @@ static int read_end(struct pn_str archive, struct directory *ret, struct pn_err 
         return pn_fail(err, PN_ELIMIT, "the archive has more than %d members", MAX_MEMBERS);
     uint64_t stop;
     if (__builtin_add_overflow(d.offset, d.size, &stop) || stop > end)
-        return pn_fail(err, PN_EFORMAT, "the archive's directory is outside the file (record at byte %zu)", end);
+        return pn_fail(err, PN_EFORMAT, "the archive's directory is outside the file (record at byte %zu)",
+                       end);
     *ret = d;
     return 0;
 }
@@ -126,12 +129,15 @@ static bool read_member(struct pn_reader *r, struct member *ret)
     uint32_t sig, packed_size, size, local;
     uint16_t flags, method, name_len, extra_len, comment_len;
     struct pn_str skipped, extra;
-    if (!pn_read_u32(r, &sig) || sig != SIG_CENTRAL || !pn_read_bytes(r, 4, &skipped) || !pn_read_u16(r, &flags) ||
-        !pn_read_u16(r, &method) || !pn_read_bytes(r, 8, &skipped) || !pn_read_u32(r, &packed_size) ||
-        !pn_read_u32(r, &size) || !pn_read_u16(r, &name_len) || !pn_read_u16(r, &extra_len) ||
-        !pn_read_u16(r, &comment_len) || !pn_read_bytes(r, 8, &skipped) || !pn_read_u32(r, &local))
+    if (!pn_read_u32(r, &sig) || sig != SIG_CENTRAL || !pn_read_bytes(r, 4, &skipped) ||
+        !pn_read_u16(r, &flags) || !pn_read_u16(r, &method) || !pn_read_bytes(r, 8, &skipped) ||
+        !pn_read_u32(r, &packed_size) || !pn_read_u32(r, &size) || !pn_read_u16(r, &name_len) ||
+        !pn_read_u16(r, &extra_len) || !pn_read_u16(r, &comment_len) || !pn_read_bytes(r, 8, &skipped) ||
+        !pn_read_u32(r, &local))
         return false;
-    struct member m = { .local = local, .size = size, .packed_size = packed_size, .flags = flags, .method = method };
+    struct member m = {
+        .local = local, .size = size, .packed_size = packed_size, .flags = flags, .method = method
+    };
     if (!pn_read_bytes(r, name_len, &m.name) || !pn_read_bytes(r, extra_len, &extra) ||
         !pn_read_bytes(r, comment_len, &skipped) || !read_zip64(extra, &m))
         return false;
@@ -156,7 +162,8 @@ static int read_members(struct pn_zip *z, const struct directory *d, struct pn_e
     z->members = calloc(d->n ? (size_t)d->n : 1, sizeof(*z->members));
     if (!z->members)
         return pn_fail(err, PN_ENOMEM, "no memory for the archive's directory");
-    struct pn_reader r = { (const uint8_t *)z->archive.ptr, (size_t)d->offset, (size_t)(d->offset + d->size) };
+    struct pn_reader r = { (const uint8_t *)z->archive.ptr, (size_t)d->offset,
+                           (size_t)(d->offset + d->size) };
     for (; z->n < d->n; z->n++) {
         size_t at = r.pos;
         if (!read_member(&r, &z->members[z->n]))
@@ -165,14 +172,14 @@ static int read_members(struct pn_zip *z, const struct directory *d, struct pn_e
     qsort(z->members, z->n, sizeof(*z->members), compare_members);
     for (size_t i = 1; i < z->n; i++)
         if (pn_str_eq(z->members[i].name, z->members[i - 1].name))
-            return pn_fail(err, PN_EFORMAT, "the archive holds '%.*s' twice", (int)PN_MIN(z->members[i].name.len, 80u),
-                           z->members[i].name.ptr);
+            return pn_fail(err, PN_EFORMAT, "the archive holds '%.*s' twice",
+                           (int)PN_MIN(z->members[i].name.len, 80u), z->members[i].name.ptr);
     return 0;
 }
 
 int pn_zip_open(struct pn_str archive, struct pn_zip **ret, struct pn_err *err)
 {
-    struct directory d;
+    struct directory d = { 0 };
     int r = read_end(archive, &d, err);
     if (r < 0)
         return r;
@@ -232,7 +239,8 @@ int pn_zip_find(const struct pn_zip *z, struct pn_str name, struct pn_zip_span *
     if (!m)
         return -PN_ENOTFOUND;
     if (m->flags & 1 || m->method != 0 || m->packed_size != m->size)
-        return pn_fail(err, PN_EUNSUPPORTED, "'%.*s' (at byte %llu) is compressed or encrypted; checkpoints are stored plainly",
+        return pn_fail(err, PN_EUNSUPPORTED,
+                       "'%.*s' (at byte %llu) is compressed or encrypted; checkpoints are stored plainly",
                        (int)PN_MIN(name.len, 80u), name.ptr, (unsigned long long)m->local);
     return locate(z, m, ret, err);
 }

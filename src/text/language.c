@@ -82,10 +82,21 @@ const char *pn_language_code(struct pn_str name)
     return code;
 }
 
-const char *pn_language_name(const char *code)
+int pn_language_index(const char *code)
 {
     for (size_t i = 0; i < PN_ARRAY_LEN(LANGUAGES); i++)
         if (strcasecmp(LANGUAGES[i].code, code) == 0)
-            return LANGUAGES[i].name;
-    return NULL;
+            return (int)i;
+    return -1;
+}
+
+const char *pn_language_at(int index)
+{
+    return index >= 0 && (size_t)index < PN_ARRAY_LEN(LANGUAGES) ? LANGUAGES[index].code : NULL;
+}
+
+const char *pn_language_name(const char *code)
+{
+    int i = pn_language_index(code);
+    return i >= 0 ? LANGUAGES[i].name : NULL;
 }

@@ -1,0 +1,17 @@
+/* random_model.h - a Whisper of true size with random weights, for benchmarks and for tests of arithmetic: it
+ * says nothing, but it costs what a trained one costs. */
+#ifndef PN_BENCH_RANDOM_MODEL_H
+#define PN_BENCH_RANDOM_MODEL_H
+
+#include "asr/whisper/model.h"
+
+/* "tiny", "base", "small" ...; false: no such size. */
+bool pn_random_dims(const char *name, struct pn_whisper_dims *ret);
+/* Writes whisper.cpp's format, f16, with a made-up vocabulary. The same seed gives the same file. */
+PN_MUST_CHECK int pn_random_model_write(const char *path, const struct pn_whisper_dims *d, uint64_t seed,
+                                        struct pn_err *err);
+
+/* Numbers with a normal distribution for inputs: `n` of them, a pure function of the seed. */
+void pn_random_normal(uint64_t seed, float *out, size_t n);
+
+#endif

@@ -1,0 +1,100 @@
+/* linear_c.c - products and row quantisation in portable C: the definitions that every level is held to. */
+#include "nn/kern_levels.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+static float finish(enum pn_epilogue e, float v, float old)
+{
+    switch (e) {
+    case PN_STORE:
+        return v;
+    case PN_GELU:
+        return 0.5f * v * (1.0f + erff(v * 0.707106781f));
+    case PN_RELU:
+        return v > 0.0f ? v : 0.0f;
+    case PN_ADD:
+        return old + v;
+    }
+    PN_UNREACHABLE();
+}
+
+/* Eight columns of a panel for one row; `w` is the panel's first byte of the first of them. */
+static void sums_u8s8(const uint8_t *a, int k4, const int8_t *w, int32_t sum[8])
+{
+    for (int j = 0; j < 8; j++)
+        sum[j] = 0;
+    for (int i = 0; i < k4; i++, w += PN_PANEL * 4)
+        for (int j = 0; j < 8; j++)
+            for (int b = 0; b < 4; b++)
+                sum[j] += a[i * 4 + b] * w[j * 4 + b];
+}
+
+static void gemm_u8s8_c(const struct pn_gemm_u8s8 *g)
+{
+    for (int j = g->n_from; j < g->n_to; j += 8) {
+        const int8_t *w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + (j % PN_PANEL) * 4;
+        for (int i = 0; i < g->m; i++) {
+            int32_t sum[8];
+            sums_u8s8(g->a + i * g->lda, g->k / 4, w, sum);
+            float *y = g->y + i * g->ldy;
+            for (int c = 0; c < PN_MIN(8, g->n_to - j); c++) {
+                float s = (float)(sum[c] - g->rows[i].zero * g->w_sum[j + c]);
+                float v = fmaf(s, g->rows[i].scale * g->w_scale[j + c], g->bias[j + c]);
+                y[j + c] = finish(g->epilogue, v, y[j + c]);
+            }
+        }
+    }
+}
+
+static void gemm_f32_c(const struct pn_gemm_f32 *g)
+{
+    for (int j = g->n_from; j < g->n_to; j += 8) {
+        const float *w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + j % PN_PANEL;
+        for (int i = 0; i < g->m; i++) {
+            const float *a = g->a + i * g->lda;
+            float sum[8] = { 0 };
+            for (int k = 0; k < g->k; k++)
+                for (int c = 0; c < 8; c++)
+                    sum[c] += a[k] * w[(size_t)k * PN_PANEL + c];
+            float *y = g->y + i * g->ldy;
+            for (int c = 0; c < PN_MIN(8, g->n_to - j); c++)
+                y[j + c] = finish(g->epilogue, sum[c] + g->bias[j + c], y[j + c]);
+        }
+    }
+}
+
+/* A range below 1e-30 counts as zero, so that the reciprocal of the scale stays finite. */
+static void quantize_row_c(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
+{
+    float lo = 0, hi = 0;
+    bool nan = false;
+    for (int i = 0; i < k; i++) {
+        nan |= isnan(x[i]);
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+    }
+    size_t padded = (size_t)(k + 3) / 4 * 4;
+    float scale = hi / 255.0f - lo / 255.0f; /* the range itself may overflow */
+    if (nan || isinf(scale) || scale < 1e-30f) {
+        memset(q, 0, padded);
+        *ret = (struct pn_quant_row){ .scale = nan || isinf(scale) ? NAN : 1.0f, .zero = 0 };
+        return;
+    }
+    float per = 1.0f / scale;
+    int zero = (int)nearbyintf(-lo * per);
+    for (int i = 0; i < k; i++) {
+        int v = (int)nearbyintf(x[i] * per) + zero;
+        q[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    memset(q + k, 0, padded - (size_t)k);
+    *ret = (struct pn_quant_row){ .scale = scale, .zero = zero };
+}
+
+void pn_kern_linear_c(struct pn_kern *k)
+{
+    k->quantize_row = quantize_row_c;
+    k->gemm_u8s8 = gemm_u8s8_c;
+    k->gemm_f32 = gemm_f32_c;
+}

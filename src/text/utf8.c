@@ -1,0 +1,35 @@
+/* utf8.c - see utf8.h. Pure. */
+#include "text/utf8.h"
+
+bool pn_utf8_is_space(uint32_t cp)
+{
+    return (cp >= 0x09 && cp <= 0x0d) || cp == 0x20 || cp == 0x85 || cp == 0xa0 || cp == 0x1680 ||
+           (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f ||
+           cp == 0x3000;
+}
+
+static bool is_stripped(uint32_t cp)
+{
+    return pn_utf8_is_space(cp) || (cp >= 0x1c && cp <= 0x1f);
+}
+
+/* Bytes of the white space character that ends `s`; 0 when there is none. */
+static size_t space_at_end(struct pn_str s)
+{
+    for (size_t n = 1; n <= 3 && n <= s.len; n++) {
+        uint32_t cp;
+        if (pn_utf8_next((struct pn_str){ s.ptr + s.len - n, n }, &cp) == n && is_stripped(cp))
+            return n;
+    }
+    return 0;
+}
+
+struct pn_str pn_utf8_strip(struct pn_str s)
+{
+    uint32_t cp;
+    for (size_t n; (n = pn_utf8_next(s, &cp)) > 0 && is_stripped(cp);)
+        s = (struct pn_str){ s.ptr + n, s.len - n };
+    for (size_t n; (n = space_at_end(s)) > 0;)
+        s.len -= n;
+    return s;
+}
