@@ -69,11 +69,33 @@ static int format_name(const char *name, int width, char *out, size_t cap)
     return used;
 }
 
+/* " 42% 61.2/145.2 MB 12.3 MB/s 0:11 left" */
+static void format_megabytes(const struct pn_progress_view *v, double speed, char *out, size_t cap)
+{
+    char left[24];
+    double done = PN_MIN(v->position_s / 1e6, 1e9), all = PN_MIN(v->duration_s / 1e6, 1e9);
+    speed = PN_MIN(speed, 1e15);
+    if (v->duration_s <= 0) {
+        snprintf(out, cap, " %.1f MB %.1f MB/s", done, speed / 1e6);
+        return;
+    }
+    int n = snprintf(out, cap, " %3d%% %.1f/%.1f MB %.1f MB/s", (int)(PN_MIN(done / all, 1.0) * 100), done,
+                     all, speed / 1e6);
+    if (speed > 0 && n > 0 && (size_t)n < cap) {
+        format_clock((v->duration_s - v->position_s) / speed, left);
+        snprintf(out + n, cap - (size_t)n, " %s left", left);
+    }
+}
+
 /* " 42% 0:25/1:00 3.4x 0:11 left", or without what an unknown duration hides. */
 static void format_numbers(const struct pn_progress_view *v, char *out, size_t cap)
 {
     char position[24], duration[24], left[24];
     double speed = v->elapsed_s > 0 ? v->position_s / v->elapsed_s : 0;
+    if (v->bytes) {
+        format_megabytes(v, speed, out, cap);
+        return;
+    }
     format_clock(v->position_s, position);
     if (v->duration_s <= 0) {
         snprintf(out, cap, " %s %.1fx", position, speed);

@@ -1,4 +1,4 @@
-/* progress.h - one line on the terminal that says how far a recording is. Main thread only. */
+/* progress.h - one line on the terminal that says how far a recording or a download is. Main thread only. */
 #ifndef PN_CLI_PROGRESS_H
 #define PN_CLI_PROGRESS_H
 
@@ -17,6 +17,7 @@ struct pn_progress_view {
     size_t file, n_files;          /* 1 of 1: the numbers are left out */
     double position_s, duration_s; /* duration < 0: not known */
     double elapsed_s;              /* since recognition of this file began */
+    bool bytes;                    /* position and duration are bytes: a download */
 };
 
 void pn_progress_init(struct pn_progress *p);

@@ -165,7 +165,7 @@ static int compare_tensor_names(const void *a, const void *b, void *ctx)
     return d ? d : (x.len > y.len) - (x.len < y.len);
 }
 
-static int index_tensors(struct pn_checkpoint *c, struct pn_err *err)
+int pn_checkpoint_index(struct pn_checkpoint *c, struct pn_err *err)
 {
     if (c->n_tensors == 0)
         return pn_fail(err, PN_EFORMAT, "the checkpoint holds no weights");
@@ -190,10 +190,10 @@ static int open_path(struct pn_checkpoint *c, const char *path, struct pn_err *e
                    ? pn_fail(err, PN_ENOTFOUND, "there is no file %.150s", path)
                    : pn_fail_errno(err, "cannot look at %.150s", path);
     int r = S_ISDIR(st.st_mode) ? pn_hf_read(c, path, NULL, err) : read_file(c, path, err);
-    return r < 0 ? r : index_tensors(c, err);
+    return r < 0 ? r : pn_checkpoint_index(c, err);
 }
 
-int pn_checkpoint_open(const char *path, struct pn_checkpoint **ret, struct pn_err *err)
+int pn_checkpoint_new(struct pn_checkpoint **ret, struct pn_err *err)
 {
     struct pn_checkpoint *c = calloc(1, sizeof(*c));
     if (!c || !(c->maps = calloc(PN_CHECKPOINT_MAX_MAPS, sizeof(*c->maps))) ||
@@ -203,7 +203,16 @@ int pn_checkpoint_open(const char *path, struct pn_checkpoint **ret, struct pn_e
         return pn_fail(err, PN_ENOMEM, "no memory for the checkpoint");
     }
     pn_digest_init(&c->digest);
-    int r = open_path(c, path, err);
+    *ret = c;
+    return 0;
+}
+
+int pn_checkpoint_open(const char *path, struct pn_checkpoint **ret, struct pn_err *err)
+{
+    struct pn_checkpoint *c = NULL;
+    int r = pn_checkpoint_new(&c, err);
+    if (r == 0)
+        r = open_path(c, path, err);
     if (r < 0)
         c = pn_checkpoint_close(c);
     else

@@ -44,6 +44,10 @@ struct pn_checkpoint {
     struct pn_digest digest;
 };
 
+/* An empty one; pn_checkpoint_close() frees it. */
+PN_MUST_CHECK int pn_checkpoint_new(struct pn_checkpoint **ret, struct pn_err *err);
+/* When all tensors are there: makes them searchable. -PN_EFORMAT: none, or two of one name. */
+PN_MUST_CHECK int pn_checkpoint_index(struct pn_checkpoint *c, struct pn_err *err);
 /* Maps one more file and counts it in the source's id. The bytes live as long as the checkpoint. */
 PN_MUST_CHECK int pn_checkpoint_map(struct pn_checkpoint *c, const char *path, struct pn_str *ret,
                                     struct pn_err *err);

@@ -28,7 +28,8 @@ int pn_mapping_of(int fd, const char *path, struct pn_mapping *ret, struct pn_er
 
 int pn_mapping_open(const char *path, struct pn_mapping *ret, struct pn_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a named pipe must not block */
+    /* A named pipe must not block. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* checksrc: a model file */
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return pn_fail(err, PN_ENOTFOUND, "there is no file %.150s", path);
     if (fd < 0)

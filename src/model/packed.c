@@ -136,7 +136,7 @@ int pn_packed_map(int fd, const char *path, const struct pn_packed_key *key, str
 int pn_packed_open(const char *path, const struct pn_packed_key *key, struct pn_packed **ret,
                    struct pn_err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* checksrc: the packed file */
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return pn_fail(err, PN_ENOTFOUND, "there is no packed file %.150s", path);
     if (fd < 0)

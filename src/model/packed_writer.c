@@ -61,7 +61,7 @@ static bool is_temporary_of(const char *name, const char *base)
 static void remove_left_over(int folder, const char *name)
 {
     struct stat st;
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = openat(folder, name, /* checksrc: a left-over */ O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && time(NULL) - st.st_mtim.tv_sec > LEFT_OVER_AGE_S &&
@@ -87,6 +87,7 @@ static int open_temporary(struct pn_packed_writer *w, struct pn_err *err)
 {
     char folder[PATH_MAX];
     const char *base = split_path(w->path, folder, sizeof(folder));
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
     for (int tries = 0; tries < 8; tries++) {
         uint64_t random;
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
@@ -95,7 +96,7 @@ static int open_temporary(struct pn_packed_writer *w, struct pn_err *err)
                          (unsigned long long)random);
         if (n < 0 || (size_t)n >= sizeof(w->temporary))
             return pn_fail(err, PN_ELIMIT, "the path of the packed file is too long");
-        w->fd = open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        w->fd = open(w->temporary, flags, 0666); /* checksrc: the new file */
         if (w->fd >= 0) {
             (void)flock(w->fd, LOCK_EX | LOCK_NB); /* where there are no locks, age alone decides */
             return 0;
@@ -310,7 +311,7 @@ static void sync_folder(const char *path)
 {
     char folder[PATH_MAX];
     split_path(path, folder, sizeof(folder));
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* checksrc: the folder, to sync it */
     if (fd < 0)
         return;
     (void)fsync(fd);

@@ -15,7 +15,9 @@ int pn_transcript_new(size_t limit_bytes, struct pn_transcript **ret)
         pn_arena_free(arena);
         return -PN_ENOMEM;
     }
-    *t = (struct pn_transcript){ .arena = arena, .model = "", .language = "", .task = "", .text = "" };
+    *t = (struct pn_transcript){
+        .arena = arena, .model = "", .language = "", .task = "", .text = "", .full_text = ""
+    };
     *ret = t;
     return 0;
 }

@@ -30,12 +30,13 @@ struct pn_segment {
 };
 
 struct pn_transcript {
-    struct pn_arena *arena;            /* holds everything below and this struct's strings */
-    const char *model;                 /* "sphinx" */
-    const char *language;              /* ISO 639-1: "en"; "" when nothing was said and nothing was given */
-    const char *task;                  /* "transcribe" or "translate" */
-    double duration;                   /* seconds of audio */
-    const char *text;                  /* all segments, joined and trimmed */
+    struct pn_arena *arena; /* holds everything below and this struct's strings */
+    const char *model;      /* "sphinx" */
+    const char *language;   /* ISO 639-1: "en"; "" when nothing was said and nothing was given */
+    const char *task;       /* "transcribe" or "translate" */
+    double duration;        /* seconds of audio */
+    const char *text;       /* all segments, joined and trimmed */
+    const char *full_text;  /* the decoder's whole output, untrimmed (spec whisper 4.12); "" elsewhere */
     const struct pn_segment *segments; /* in time order */
     size_t n_segments;
     bool final; /* no more will come */

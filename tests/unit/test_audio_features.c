@@ -10,6 +10,7 @@
 #include "fixtures.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,7 +176,8 @@ static void test_pieces(void **state)
         unsigned seed = (unsigned)most;
         assert_int_equal(pn_features_new(m, &f), 0);
         for (size_t at = 0, some; at < N; at += some) {
-            some = PN_MIN((size_t)rand_r(&seed) % most + 1, N - at);
+            some = (size_t)rand_r(&seed) % most + 1;
+            some = PN_MIN(some, N - at);
             assert_int_equal(pn_features_feed(f, pcm + at, some), 0);
         }
         assert_int_equal(pn_features_end(f, PAD), 0);

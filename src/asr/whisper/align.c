@@ -5,6 +5,7 @@
 #include "nn/kern.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,11 +38,11 @@ int pn_align_standardise(float *w, int n_rows, int n_pos)
 }
 
 /* The smaller one to a, the larger one to b. */
-#define ORDER(a, b)                                                                                          \
-    do {                                                                                                     \
-        float lo_ = (a) < (b) ? (a) : (b), hi_ = (a) < (b) ? (b) : (a);                                      \
-        (a) = lo_;                                                                                           \
-        (b) = hi_;                                                                                           \
+#define ORDER(a, b)                                                     \
+    do {                                                                \
+        float lo_ = (a) < (b) ? (a) : (b), hi_ = (a) < (b) ? (b) : (a); \
+        (a) = lo_;                                                      \
+        (b) = hi_;                                                      \
     } while (0)
 
 void pn_align_median(const float *row, int n, float *padded, float *out)
@@ -99,7 +100,8 @@ int pn_align_matrix(float *weights, int n_heads, int n_rows, int n_pos, int from
     memset(m, 0, n * sizeof(*m));
     int r = 0;
     for (int h = 0; h < n_heads && r == 0; h++)
-        r = add_head(weights + (size_t)h * (size_t)n_rows * (size_t)n_pos, n_rows, n_pos, from, to, scratch, m);
+        r = add_head(weights + (size_t)h * (size_t)n_rows * (size_t)n_pos, n_rows, n_pos, from, to, scratch,
+                     m);
     for (size_t i = 0; i < n; i++)
         m[i] /= (float)n_heads;
     free(scratch);

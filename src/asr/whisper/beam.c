@@ -135,7 +135,8 @@ void pn_beam_finish(struct pn_beam *b)
     bool used[PN_MAX_BEAMS] = { false };
     while (b->n_finished < b->size) {
         int best = -1;
-        for (int i = 0; i < b->n_live; i++) /* later ones first on ties, as a reversed ascending sort has it */
+        for (int i = 0; i < b->n_live;
+             i++) /* later ones first on ties, as a reversed ascending sort has it */
             if (!used[i] && (best < 0 || b->live[i].sum >= b->live[best].sum))
                 best = i;
         if (best < 0)

@@ -2,6 +2,7 @@
 #include "asr/whisper/clips.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,8 +121,8 @@ static size_t most_pieces(const struct pn_clip *clips, int n_clips, int max)
     return n;
 }
 
-int pn_clips_cut_levels(const float *level, int64_t n_frames, const struct pn_clip *clips, int n_clips, int max,
-                        struct pn_clip **ret, int *ret_n)
+int pn_clips_cut_levels(const float *level, int64_t n_frames, const struct pn_clip *clips, int n_clips,
+                        int max, struct pn_clip **ret, int *ret_n)
 {
     struct pn_clip *out = calloc(most_pieces(clips, n_clips, max), sizeof(*out));
     float *smoothed = calloc((size_t)n_frames + 1, sizeof(*smoothed));

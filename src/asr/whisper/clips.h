@@ -22,8 +22,8 @@ int pn_clips_from_seconds(const double *seconds, size_t n, int64_t content, stru
  * level averaged over 0.3 s. Silence of a second and more at the start of a piece is left out but for 0.2 s;
  * silence is what lies in the lower quarter between the recording's quiet (5 %) and loud (95 %) levels, if
  * these differ at all. *ret is malloc'd, n pieces in order. -PN_ENOMEM. */
-PN_MUST_CHECK int pn_clips_cut(const struct pn_features *f, int n_mels, const struct pn_clip *clips, int n_clips,
-                               int max, struct pn_clip **ret, int *ret_n);
+PN_MUST_CHECK int pn_clips_cut(const struct pn_features *f, int n_mels, const struct pn_clip *clips,
+                               int n_clips, int max, struct pn_clip **ret, int *ret_n);
 /* The same over levels that are known: level[frame]. */
 PN_MUST_CHECK int pn_clips_cut_levels(const float *level, int64_t n_frames, const struct pn_clip *clips,
                                       int n_clips, int max, struct pn_clip **ret, int *ret_n);

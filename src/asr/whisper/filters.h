@@ -20,7 +20,8 @@ struct pn_filters {
     int force_tokens; /* see options.h */
 };
 
-/* All filters in the reference's order; `sampled` are the window's tokens so far, without prompt and prefix. */
+/* All filters in the reference's order; `sampled` are the window's tokens so far, without prompt and prefix.
+ */
 void pn_filters_apply(const struct pn_filters *f, const int32_t *sampled, int n, float *logits);
 
 #endif

@@ -57,6 +57,7 @@ struct whisper_stream {
 
     pthread_mutex_t mu;
     struct pn_transcription *transcription; /* changed under mu; NULL until the audio has ended */
+    bool done;                              /* guarded by mu: nothing is wanted, nothing is out */
     int error;                              /* guarded by mu; -PN_E*, final */
     struct pn_err err;                      /* guarded by mu */
 };
@@ -222,6 +223,12 @@ static void fail(struct whisper_stream *s, int code, const struct pn_err *err)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* Under mu, after the transcription was told something. A run that is out belongs to it still. */
+static void note_done(struct whisper_stream *s)
+{
+    s->done = !s->run && pn_transcription_want(s->transcription) == 0;
+}
+
 /* The audio has ended: its transcription begins. */
 static void begin_transcription(struct whisper_stream *s)
 {
@@ -239,6 +246,7 @@ static void begin_transcription(struct whisper_stream *s)
     }
     pthread_mutex_lock(&s->mu);
     s->transcription = t;
+    note_done(s);
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -271,8 +279,9 @@ static void step_encode(struct whisper_stream *s)
         return;
     pthread_mutex_lock(&s->mu);
     pn_transcription_encoded(s->transcription, s->run);
-    pthread_mutex_unlock(&s->mu);
     s->run = NULL;
+    note_done(s);
+    pthread_mutex_unlock(&s->mu);
     s->ready_us = pn_now_us();
 }
 
@@ -291,6 +300,7 @@ static void hand_back(void *ctx, int i, int thread)
         return;
     pthread_mutex_lock(&s->mu);
     pn_transcription_decoded(s->transcription, d->result);
+    note_done(s);
     pthread_mutex_unlock(&s->mu);
     s->ready_us = pn_now_us();
 }
@@ -339,7 +349,7 @@ static int whisper_status(const struct pn_stream *st, struct pn_err *err)
     if (r < 0)
         why = s->err;
     else if (s->transcription && (r = pn_transcription_status(s->transcription, &why)) == 0)
-        r = pn_transcription_want(s->transcription) == 0;
+        r = s->done;
     pthread_mutex_unlock(&s->mu);
     if (r < 0)
         pn_fail(err, (enum pn_error) - r, "%s", why.code ? why.text : pn_error_name(r));

@@ -1,4 +1,5 @@
-/* sampler.h - choosing a token from filtered logits, and the best of finished sequences (spec whisper 4.4). */
+/* sampler.h - choosing a token from filtered logits, and the best of finished sequences (spec whisper 4.4).
+ */
 #ifndef PN_ASR_WHISPER_SAMPLER_H
 #define PN_ASR_WHISPER_SAMPLER_H
 

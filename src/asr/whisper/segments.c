@@ -1,35 +1,13 @@
 /* segments.c - see segments.h. */
 #include "asr/whisper/segments.h"
 
+#include "text/utf8.h"
+
 #include <string.h>
 
-#define STEP         0.02 /* seconds of one timestamp step */
-#define TEXT_MAX     ((size_t)1 << 20)
+#define STEP                 0.02 /* seconds of one timestamp step */
+#define TEXT_MAX             ((size_t)1 << 20)
 #define FRAME_OFFSET(frames) ((double)(frames) / 100) /* seconds */
-
-static bool is_space(uint32_t c)
-{
-    return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-           c == 0x3000;
-}
-
-struct pn_str pn_strip(struct pn_str s)
-{
-    uint32_t c = 0;
-    size_t n;
-    while ((n = pn_utf8_next(s, &c)) > 0 && is_space(c))
-        s = (struct pn_str){ s.ptr + n, s.len - n };
-    size_t end = 0; /* just behind the last character that is no space */
-    for (size_t at = 0; at < s.len; at += n) {
-        n = pn_utf8_next((struct pn_str){ s.ptr + at, s.len - at }, &c);
-        bool space = n > 0 && is_space(c);
-        n = n > 0 ? n : 1;
-        end = space ? end : at + n;
-    }
-    s.len = end;
-    return s;
-}
 
 const char *pn_tokens_text(const struct pn_vocab *v, const int32_t *ids, size_t n, struct pn_arena *arena)
 {
@@ -41,7 +19,8 @@ const char *pn_tokens_text(const struct pn_vocab *v, const int32_t *ids, size_t 
     return text;
 }
 
-static const char *plain_text(const struct pn_vocab *v, const int32_t *tokens, size_t n, struct pn_arena *arena)
+static const char *plain_text(const struct pn_vocab *v, const int32_t *tokens, size_t n,
+                              struct pn_arena *arena)
 {
     int32_t *text = pn_arena_alloc(arena, (n + 1) * sizeof(*text));
     if (!text)
@@ -140,8 +119,7 @@ int pn_slice(const struct pn_vocab *v, const int32_t *tokens, size_t n, struct p
     bool pairs = false;
     for (size_t i = 1; i < n; i++)
         pairs = pairs || (tokens[i - 1] >= v->timestamp_begin && tokens[i] >= v->timestamp_begin);
-    s.out.single_ending =
-        n >= 2 && tokens[n - 2] < v->timestamp_begin && tokens[n - 1] >= v->timestamp_begin;
+    s.out.single_ending = n >= 2 && tokens[n - 2] < v->timestamp_begin && tokens[n - 1] >= v->timestamp_begin;
     int r = pairs ? add_pairs(&s, n, span, keep_rest) : add_whole(&s, n, span);
     if (r == 0)
         *ret = s.out;
@@ -152,7 +130,7 @@ void pn_blank_degenerate(struct pn_draft *drafts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct pn_draft *d = &drafts[i];
-        if (d->start == d->end || pn_strip(pn_str(d->text)).len == 0) {
+        if (d->start == d->end || pn_utf8_strip(pn_str(d->text)).len == 0) {
             d->text = "";
             d->n_tokens = 0;
             d->n_words = 0;

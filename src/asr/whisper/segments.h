@@ -40,7 +40,5 @@ void pn_blank_degenerate(struct pn_draft *drafts, size_t n);
 
 /* The text of ids in the arena's memory; specials shown, timestamps not. NULL: no memory. */
 const char *pn_tokens_text(const struct pn_vocab *v, const int32_t *ids, size_t n, struct pn_arena *arena);
-/* Without Unicode white space at both ends. */
-struct pn_str pn_strip(struct pn_str s);
 
 #endif

@@ -118,7 +118,8 @@ static void begin_samples(struct pn_window *w)
         w->samples[i].n = 0;
         w->samples[i].sum = 0;
         w->ended[i] = false;
-        pn_rng_seed(&w->rng[i], w->rules->seed, w->number, (uint64_t)(w->temperature * 1000) << 8 | (uint64_t)i);
+        pn_rng_seed(&w->rng[i], w->rules->seed, w->number,
+                    (uint64_t)(w->temperature * 1000) << 8 | (uint64_t)i);
     }
 }
 

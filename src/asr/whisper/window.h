@@ -17,9 +17,9 @@ struct pn_window_rules {
     struct pn_filters filters;
     int32_t nospeech;
     int n_text_ctx;
-    int sample_len;     /* most tokens sampled */
-    int best_of;        /* at temperature > 0 */
-    int beam_size;      /* at temperature 0; 0 = greedy */
+    int sample_len; /* most tokens sampled */
+    int best_of;    /* at temperature > 0 */
+    int beam_size;  /* at temperature 0; 0 = greedy */
     double patience;
     double length_penalty; /* NaN: by length */
     uint64_t seed;
@@ -38,8 +38,8 @@ PN_MUST_CHECK int pn_window_new(struct pn_whisper_engine *e, const struct pn_win
                                 struct pn_window **ret);
 struct pn_window *pn_window_free(struct pn_window *w); /* accepts NULL, returns NULL */
 
-/* Begins with prompt[0..n) (copied; sot is at sot_index), n at most PN_MAX_WINDOW_PROMPT and the text context;
- * `cross` is borrowed until the window is done. `number` tells windows apart for the random numbers.
+/* Begins with prompt[0..n) (copied; sot is at sot_index), n at most PN_MAX_WINDOW_PROMPT and the text
+ * context; `cross` is borrowed until the window is done. `number` tells windows apart for the random numbers.
  * -PN_ENOMEM. */
 PN_MUST_CHECK int pn_window_start(struct pn_window *w, const struct pn_cross *cross, const int32_t *prompt,
                                   int n, int sot_index, double temperature, uint64_t number);

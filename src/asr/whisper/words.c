@@ -1,6 +1,8 @@
 /* words.c - see words.h. */
 #include "asr/whisper/words.h"
 
+#include "text/utf8.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +94,7 @@ static int join(struct pn_timed_word *into, struct pn_timed_word *emptied, const
 
 static bool opens(const char *text)
 {
-    struct pn_str stripped = pn_strip(pn_str(text));
+    struct pn_str stripped = pn_utf8_strip(pn_str(text));
     return text[0] == ' ' && is_in(stripped.ptr, stripped.len, pn_opening_marks);
 }
 
@@ -135,8 +137,8 @@ static double round2(double x)
 static void shorten_after_pause(struct pn_draft *d, const struct pn_word_lengths *len, double last_speech)
 {
     struct pn_word *w = d->words;
-    bool stretched = w[0].end - w[0].start > len->max ||
-                     (d->n_words > 1 && w[1].end - w[0].start > len->max * 2);
+    bool stretched =
+        w[0].end - w[0].start > len->max || (d->n_words > 1 && w[1].end - w[0].start > len->max * 2);
     if (!(w[0].end - last_speech > len->median * 4) || !stretched)
         return;
     if (d->n_words > 1 && w[1].end - w[1].start > len->max) {

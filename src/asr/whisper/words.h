@@ -1,5 +1,5 @@
-/* words.h - from aligned tokens to words with times, and their share for each segment (spec whisper 4.9, steps
- * 9 - 14). */
+/* words.h - from aligned tokens to words with times, and their share for each segment (spec whisper 4.9,
+ * steps 9 - 14). */
 #ifndef PN_ASR_WHISPER_WORDS_H
 #define PN_ASR_WHISPER_WORDS_H
 

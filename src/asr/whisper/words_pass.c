@@ -1,7 +1,7 @@
 /* words_pass.c - see words_pass.h.
  *
- * Rows are fed in pieces of PIECE, because each text row's logits are as long as the vocabulary; of a row only
- * one probability and the scores of the positions with audio are kept. */
+ * Rows are fed in pieces of PIECE, because each text row's logits are as long as the vocabulary; of a row
+ * only one probability and the scores of the positions with audio are kept. */
 #include "asr/whisper/words_pass.h"
 
 #include "asr/whisper/align.h"

@@ -1,5 +1,6 @@
 /* words_pass.h - the extra decoder pass that tells when each token was said: the window's text is fed again,
- * and the attention of the alignment heads and the tokens' probabilities are kept (spec whisper 4.9, 2 - 9). */
+ * and the attention of the alignment heads and the tokens' probabilities are kept (spec whisper 4.9, 2 - 9).
+ */
 #ifndef PN_ASR_WHISPER_WORDS_PASS_H
 #define PN_ASR_WHISPER_WORDS_PASS_H
 

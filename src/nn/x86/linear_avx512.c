@@ -13,6 +13,7 @@
 enum {
     TILE = 6,
     VECTORS = PN_PANEL / 16,
+    STEP = PN_PANEL * 4,    /* bytes of weights for one input */
     BLOCK_BYTES = 256 << 10 /* activations that stay in L2 while the panels pass by */
 };
 
@@ -26,89 +27,89 @@ struct walk {
     size_t stride;
 };
 
+struct sums {
+    _Alignas(64) float of[TILE][PN_PANEL];
+};
+
 /* `rows` and `lines` (cache lines to fetch an input) are constants where this is inlined. */
 static inline __attribute__((always_inline)) void tile_sums(const struct walk *t, int rows, int lines,
-                                                            __m512 acc[TILE][VECTORS])
+                                                            struct sums *ret)
 {
-    const float *w = t->w;
+    __m512 acc[TILE][VECTORS];
+    const float *a = t->a, *a3 = t->a + 3 * t->lda, *w = t->w;
     const char *fetch = t->fetch;
+    size_t lda = t->lda, stride = t->stride;
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < VECTORS; v++)
             acc[r][v] = _mm512_setzero_ps();
-    for (int i = 0; i < t->k; i++, w += PN_PANEL, fetch += t->stride) {
+    for (int i = t->k; i > 0; i--, a++, a3++, w += PN_PANEL, fetch += stride) {
         for (int l = 0; l < lines; l++)
             _mm_prefetch(fetch + 64 * l, _MM_HINT_T1);
         __m512 b[VECTORS];
         for (int v = 0; v < VECTORS; v++)
             b[v] = _mm512_load_ps(w + 16 * v);
         for (int r = 0; r < rows; r++) {
-            __m512 a = _mm512_set1_ps(t->a[r * t->lda + i]);
+            __m512 x = _mm512_set1_ps(r < 3 ? a[r * lda] : a3[(r - 3) * lda]);
             for (int v = 0; v < VECTORS; v++)
-                acc[r][v] = _mm512_fmadd_ps(a, b[v], acc[r][v]);
+                acc[r][v] = _mm512_fmadd_ps(x, b[v], acc[r][v]);
         }
     }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++)
+            _mm512_store_ps(&ret->of[r][16 * v], acc[r][v]);
 }
 
-static inline __attribute__((always_inline)) void tile(const struct pn_gemm_f32 *g, const struct walk *t,
-                                                       int row, int j, int rows, int lines)
+/* Bias and epilogue for the sums of rows [row, row + rows) and the panel at column j. */
+static void finish(const struct pn_gemm_f32 *g, int row, int rows, int j, const struct sums *sums)
 {
-    __m512 acc[TILE][VECTORS];
-    tile_sums(t, rows, lines, acc);
-    for (int v = 0; v < VECTORS && j + 16 * v < g->n_to; v++) {
-        __mmask16 mask = pn_tail_mask(g->n_to - j - 16 * v);
-        __m512 bias = _mm512_load_ps(g->bias + j + 16 * v);
-        for (int r = 0; r < rows; r++)
-            pn_store_avx512(g->y + (row + r) * g->ldy + j + 16 * v, mask, _mm512_add_ps(acc[r][v], bias),
-                            g->epilogue);
-    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < PN_PANEL && j + v < g->n_to; v += 16) {
+            __m512 y = _mm512_add_ps(_mm512_load_ps(&sums->of[r][v]), _mm512_load_ps(g->bias + j + v));
+            pn_store_avx512(g->y + (row + r) * g->ldy + j + v, pn_tail_mask(g->n_to - j - v), y, g->epilogue);
+        }
 }
 
-#define TILES(name, lines)                                                                        \
-    static void name(const struct pn_gemm_f32 *g, const struct walk *t, int row, int j, int rows) \
-    {                                                                                             \
-        switch (rows) {                                                                           \
-        case 1:                                                                                   \
-            tile(g, t, row, j, 1, lines);                                                         \
-            break;                                                                                \
-        case 2:                                                                                   \
-            tile(g, t, row, j, 2, lines);                                                         \
-            break;                                                                                \
-        case 3:                                                                                   \
-            tile(g, t, row, j, 3, lines);                                                         \
-            break;                                                                                \
-        case 4:                                                                                   \
-            tile(g, t, row, j, 4, lines);                                                         \
-            break;                                                                                \
-        case 5:                                                                                   \
-            tile(g, t, row, j, 5, lines);                                                         \
-            break;                                                                                \
-        default:                                                                                  \
-            tile(g, t, row, j, TILE, lines);                                                      \
-        }                                                                                         \
+#define TILE_SUMS(rows, lines)                                                \
+    static void sums_##rows##_##lines(const struct walk *t, struct sums *ret) \
+    {                                                                         \
+        tile_sums(t, rows, lines, ret);                                       \
     }
+#define TILES(lines)    \
+    TILE_SUMS(1, lines) \
+    TILE_SUMS(2, lines) \
+    TILE_SUMS(3, lines) \
+    TILE_SUMS(4, lines) \
+    TILE_SUMS(5, lines) \
+    TILE_SUMS(6, lines)
+TILES(1)
+TILES(2)
+TILES(4)
 
-TILES(tile_fetching_4, 4)
-TILES(tile_fetching_2, 2)
-TILES(tile_fetching_1, 1)
+typedef void (*sums_fn)(const struct walk *t, struct sums *ret);
+
+/* By lines to fetch an input and rows. */
+static const sums_fn SUMS[3][TILE] = {
+    { sums_1_1, sums_2_1, sums_3_1, sums_4_1, sums_5_1, sums_6_1 },
+    { sums_1_2, sums_2_2, sums_3_2, sums_4_2, sums_5_2, sums_6_2 },
+    { sums_1_4, sums_2_4, sums_3_4, sums_4_4, sums_5_4, sums_6_4 },
+};
 
 /* Rows [from, from + m) over all panels: the rows are dealt out evenly, 20 as 5 5 5 5 and not as 6 6 6 2. */
 static void rows_f32(const struct pn_gemm_f32 *g, int from, int m)
 {
     int passes = (m + TILE - 1) / TILE;
     size_t panel = (size_t)g->k * PN_PANEL;
-    struct walk t = { .lda = g->lda, .k = g->k, .stride = PN_PANEL * sizeof(float) / (size_t)passes };
+    const sums_fn *sums_of = SUMS[passes == 1 ? 2 : passes < 4 ? 1 : 0];
+    struct walk t = { .lda = g->lda, .k = g->k, .stride = (size_t)(STEP / passes) };
+    struct sums sums;
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
         t.w = g->w + (size_t)(j / PN_PANEL) * panel;
         t.fetch = (const char *)(t.w + (j + PN_PANEL < g->n_to ? panel : 0));
         for (int p = 0; p < passes; p++, t.fetch += t.stride * (size_t)t.k) {
             int row = from + m * p / passes, rows = from + m * (p + 1) / passes - row;
             t.a = g->a + row * g->lda;
-            if (passes == 1)
-                tile_fetching_4(g, &t, row, j, rows);
-            else if (passes < 4)
-                tile_fetching_2(g, &t, row, j, rows);
-            else
-                tile_fetching_1(g, &t, row, j, rows);
+            sums_of[rows - 1](&t, &sums);
+            finish(g, row, rows, j, &sums);
         }
     }
 }

@@ -1,0 +1,134 @@
+/* machine.c - the peaks below AVX-512 (peaks.c has those) and the rate of memory. The best of several short
+ * runs by CPU time counts, so that other work on the machine does not lower the ruler. */
+#include "machine.h"
+
+#include "kernels.h"
+#include "nn/cpu.h"
+#include "nn/kern.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { RUNS = 9, ROUNDS = 400000, READ_BYTES = 256 << 20, HUGE_PAGE = 2 << 20 };
+
+double bench_cpu_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Giga-operations a second of a loop whose round does `ops` operations. */
+static double best_rate(void (*loop)(int rounds), double ops)
+{
+    double best = 1e9;
+    for (int i = 0; i < RUNS; i++) {
+        double start = bench_cpu_time();
+        loop(ROUNDS);
+        best = PN_MIN(best, bench_cpu_time() - start);
+    }
+    return ROUNDS * ops / best / 1e9;
+}
+
+#if defined(__x86_64__)
+
+#define CLOBBERS                                                                                      \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
+        "xmm13", "xmm14", "xmm15"
+
+/* Twelve independent sums hide the instruction's latency. */
+#define FMA(to)          "vfmadd231ps %%ymm14, %%ymm15, %%ymm" to "\n\t"
+#define FOUR(a, b, c, d) FMA(a) FMA(b) FMA(c) FMA(d)
+
+static void fma_loop(int rounds)
+{
+    for (int i = 0; i < rounds; i++)
+        __asm__ volatile(FOUR("0", "1", "2", "3") FOUR("4", "5", "6", "7") FOUR("8", "9", "10", "11")
+                         :
+                         :
+                         : CLOBBERS);
+    __asm__ volatile("vzeroall" : : : CLOBBERS);
+}
+
+/* 8-bit products without VNNI: multiply pairs, widen, add. */
+#define TRIPLE(by, to)                                                                    \
+    "vpmaddubsw %%ymm14, %%ymm15, %%ymm" by "\n\tvpmaddwd %%ymm" by ", %%ymm13, %%ymm" by \
+    "\n\tvpaddd %%ymm" by ", %%ymm" to ", %%ymm" to "\n\t"
+
+static void triple_loop(int rounds)
+{
+    for (int i = 0; i < rounds; i++)
+        __asm__ volatile(TRIPLE("8", "0") TRIPLE("9", "1") TRIPLE("10", "2") TRIPLE("11", "3")
+                         :
+                         :
+                         : CLOBBERS);
+    __asm__ volatile("vzeroall" : : : CLOBBERS);
+}
+
+static void measure_avx2(struct bench_machine *m)
+{
+    m->f32_gflops = best_rate(fma_loop, 12 * 8 * 2);
+    m->int8_gops = best_rate(triple_loop, 4 * 32 * 2);
+}
+
+#else
+
+static void measure_avx2(struct bench_machine *m)
+{
+    *m = (struct bench_machine){ 0 };
+}
+
+#endif
+
+/* What the compiler makes of multiply-adds, where nothing better is known. */
+static void plain_loop(int rounds)
+{
+    static volatile float start = 1e-9F;
+    float sum[64];
+    for (int i = 0; i < 64; i++)
+        sum[i] = start;
+    for (int i = 0; i < rounds; i++) {
+        for (int j = 0; j < 64; j++)
+            sum[j] = sum[j] * 0.999F + 1e-9F;
+    }
+    for (int i = 0; i < 64; i++)
+        start = start + sum[i];
+}
+
+static double read_rate(void)
+{
+    void *memory = NULL;
+    double best = 1e9;
+    volatile float sink = 0;
+    if (posix_memalign(&memory, HUGE_PAGE, READ_BYTES) != 0)
+        abort();
+    (void)madvise(memory, READ_BYTES, MADV_HUGEPAGE);
+    memset(memory, 0, READ_BYTES);
+    for (int i = 0; i < RUNS; i++) {
+        double start = bench_cpu_time();
+        sink = sink + pn_kern()->max(memory, READ_BYTES / sizeof(float));
+        best = PN_MIN(best, bench_cpu_time() - start);
+    }
+    free(memory);
+    return READ_BYTES / best / 1e9;
+}
+
+struct bench_machine bench_machine_measure(void)
+{
+    struct bench_machine m = { 0 };
+    unsigned cpu = pn_kern()->cpu;
+    if (cpu & PN_CPU_VNNI) {
+        m.int8_gops = bench_peak(PN_INT8);
+        m.f32_gflops = bench_peak(PN_F32);
+    } else if (cpu & PN_CPU_AVX2) {
+        measure_avx2(&m);
+    }
+    if (m.f32_gflops <= 0)
+        m.f32_gflops = best_rate(plain_loop, 64 * 2);
+    if (m.int8_gops <= 0)
+        m.int8_gops = m.f32_gflops;
+    m.read_gbps = read_rate();
+    return m;
+}
