@@ -1,8 +1,7 @@
-/* machine.c - the peaks below AVX-512 (peaks.c has those) and the rate of memory. The best of several short
- * runs by CPU time counts, so that other work on the machine does not lower the ruler. */
+/* machine.c - loops of nothing but multiply-adds in registers, and one of nothing but loads. The best of
+ * several short runs by CPU time counts, so that other work on the machine does not lower the ruler. */
 #include "machine.h"
 
-#include "kernels.h"
 #include "nn/cpu.h"
 #include "nn/kern.h"
 
@@ -13,7 +12,7 @@
 
 enum { RUNS = 9, ROUNDS = 400000, READ_BYTES = 256 << 20, HUGE_PAGE = 2 << 20 };
 
-double bench_cpu_time(void)
+static double cpu_time(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -25,9 +24,9 @@ static double best_rate(void (*loop)(int rounds), double ops)
 {
     double best = 1e9;
     for (int i = 0; i < RUNS; i++) {
-        double start = bench_cpu_time();
+        double start = cpu_time();
         loop(ROUNDS);
-        best = PN_MIN(best, bench_cpu_time() - start);
+        best = PN_MIN(best, cpu_time() - start);
     }
     return ROUNDS * ops / best / 1e9;
 }
@@ -39,18 +38,23 @@ static double best_rate(void (*loop)(int rounds), double ops)
         "xmm13", "xmm14", "xmm15"
 
 /* Twelve independent sums hide the instruction's latency. */
-#define FMA(to)          "vfmadd231ps %%ymm14, %%ymm15, %%ymm" to "\n\t"
-#define FOUR(a, b, c, d) FMA(a) FMA(b) FMA(c) FMA(d)
+#define ONE(op, r, to)          op " %%" r "14, %%" r "15, %%" r to "\n\t"
+#define FOUR(op, r, a, b, c, d) ONE(op, r, a) ONE(op, r, b) ONE(op, r, c) ONE(op, r, d)
+#define LOOP(name, op, r)                                                                    \
+    static void name(int rounds)                                                             \
+    {                                                                                        \
+        for (int i = 0; i < rounds; i++)                                                     \
+            __asm__ volatile(FOUR(op, r, "0", "1", "2", "3") FOUR(op, r, "4", "5", "6", "7") \
+                                 FOUR(op, r, "8", "9", "10", "11")                           \
+                             :                                                               \
+                             :                                                               \
+                             : CLOBBERS);                                                    \
+        __asm__ volatile("vzeroall" : : : CLOBBERS);                                         \
+    }
 
-static void fma_loop(int rounds)
-{
-    for (int i = 0; i < rounds; i++)
-        __asm__ volatile(FOUR("0", "1", "2", "3") FOUR("4", "5", "6", "7") FOUR("8", "9", "10", "11")
-                         :
-                         :
-                         : CLOBBERS);
-    __asm__ volatile("vzeroall" : : : CLOBBERS);
-}
+LOOP(dot_512, "vpdpbusd", "zmm")
+LOOP(fma_512, "vfmadd231ps", "zmm")
+LOOP(fma_256, "vfmadd231ps", "ymm")
 
 /* 8-bit products without VNNI: multiply pairs, widen, add. */
 #define TRIPLE(by, to)                                                                    \
@@ -67,15 +71,21 @@ static void triple_loop(int rounds)
     __asm__ volatile("vzeroall" : : : CLOBBERS);
 }
 
-static void measure_avx2(struct bench_machine *m)
+static void measure_products(unsigned cpu, struct bench_machine *m)
 {
-    m->f32_gflops = best_rate(fma_loop, 12 * 8 * 2);
-    m->int8_gops = best_rate(triple_loop, 4 * 32 * 2);
+    if (cpu & PN_CPU_AVX512)
+        m->f32_gflops = best_rate(fma_512, 12 * 16 * 2);
+    else if (cpu & PN_CPU_AVX2)
+        m->f32_gflops = best_rate(fma_256, 12 * 8 * 2);
+    if (cpu & PN_CPU_VNNI)
+        m->int8_gops = best_rate(dot_512, 12 * 64 * 2);
+    else if (cpu & PN_CPU_AVX2)
+        m->int8_gops = best_rate(triple_loop, 4 * 32 * 2);
 }
 
 #else
 
-static void measure_avx2(struct bench_machine *m)
+static void measure_products(unsigned cpu, struct bench_machine *m)
 {
     *m = (struct bench_machine){ 0 };
 }
@@ -107,9 +117,9 @@ static double read_rate(void)
     (void)madvise(memory, READ_BYTES, MADV_HUGEPAGE);
     memset(memory, 0, READ_BYTES);
     for (int i = 0; i < RUNS; i++) {
-        double start = bench_cpu_time();
+        double start = cpu_time();
         sink = sink + pn_kern()->max(memory, READ_BYTES / sizeof(float));
-        best = PN_MIN(best, bench_cpu_time() - start);
+        best = PN_MIN(best, cpu_time() - start);
     }
     free(memory);
     return READ_BYTES / best / 1e9;
@@ -118,13 +128,7 @@ static double read_rate(void)
 struct bench_machine bench_machine_measure(void)
 {
     struct bench_machine m = { 0 };
-    unsigned cpu = pn_kern()->cpu;
-    if (cpu & PN_CPU_VNNI) {
-        m.int8_gops = bench_peak(PN_INT8);
-        m.f32_gflops = bench_peak(PN_F32);
-    } else if (cpu & PN_CPU_AVX2) {
-        measure_avx2(&m);
-    }
+    measure_products(pn_kern()->cpu, &m);
     if (m.f32_gflops <= 0)
         m.f32_gflops = best_rate(plain_loop, 64 * 2);
     if (m.int8_gops <= 0)

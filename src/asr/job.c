@@ -24,10 +24,13 @@ int pn_job_new(const struct pn_job_request *req, struct pn_job **ret, struct pn_
         return pn_fail(err, PN_ENOMEM, "no memory for another job");
     j->req = *req;
     if (pn_str_copy(j->language, sizeof(j->language), pn_str(req->want.language)) < 0 ||
-        pn_str_copy(j->task, sizeof(j->task), pn_str(req->want.task)) < 0 ||
-        pn_str_copy(j->model, sizeof(j->model), req->model) < 0) {
+        pn_str_copy(j->task, sizeof(j->task), pn_str(req->want.task)) < 0) {
         free(j);
-        return pn_fail(err, PN_EINVAL, "language, task or model is too long");
+        return pn_fail(err, PN_EINVAL, "language or task is too long");
+    }
+    if (pn_str_copy(j->model, sizeof(j->model), req->model) < 0) {
+        free(j);
+        return pn_fail(err, PN_ENOTFOUND, "no model has a name so long");
     }
     j->prompt = strdup(req->want.prompt ? req->want.prompt : "");
     if (!j->prompt) {

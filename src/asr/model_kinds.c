@@ -100,8 +100,11 @@ static int load_whisper(const struct pn_model_loader *l, const struct pn_model_s
                                             .progress = l->progress,
                                             .ctx = l->ctx };
     struct pn_whisper *w = NULL;
-    int r = pn_whisper_open(&opt, &w, err);
-    if (r == 0 && (r = pn_whisper_recognizer_new(w, l->pool, ret, err)) < 0)
+    struct pn_err why = { 0 };
+    int r = pn_whisper_open(&opt, &w, &why);
+    if (r < 0)
+        return pn_fail(err, (enum pn_error) - r, "%.100s: %s", source->path, why.text);
+    if ((r = pn_whisper_recognizer_new(w, l->pool, ret, err)) < 0)
         pn_whisper_close(w);
     return r;
 }

@@ -145,8 +145,10 @@ static int get_one(const struct pn_pull_options *opt, const char *operand, const
 static int get_all(const struct pn_pull_options *opt, char *const *operands, int n, const char *name)
 {
     int worst = 0;
-    for (int i = 0; i < n && !signalled; i++)
-        worst = PN_MAX(worst, get_one(opt, operands[i], name));
+    for (int i = 0; i < n && !signalled; i++) {
+        int status = get_one(opt, operands[i], name);
+        worst = PN_MAX(worst, status);
+    }
     if (fflush(stdout) != 0)
         worst = PN_MAX(worst, EXIT_FAILED);
     return worst;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAX_PROMPT = 16384, MAX_BEAMS = 16 };
+enum { MAX_PROMPT = 4096 /* Whisper reads the last 223 tokens */, MAX_BEAMS = 16 };
 
 typedef struct pn_str (*parameter_fn)(struct pn_request *, const char *name);
 

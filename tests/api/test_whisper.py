@@ -129,7 +129,7 @@ def test_model_of_the_request(whisper, models):
         ("word_timestamps", "maybe"),
         ("batch", "2"),
         ("encoder_context", "half"),
-        ("prompt", "x" * 20000),
+        ("prompt", "x" * 5000),
     ],
 )
 def test_wrong_values_are_refused(whisper, field, value):
@@ -155,7 +155,7 @@ def test_start_with_the_packed_file_shares_it(start_server, settings, models):
 
 def test_without_the_model_sphinx_serves(start_server, tmp_path):
     s = start_server({"MODEL_DIR": tmp_path, "WHISPER_MODEL": "base"})
-    assert get(s.port, "/health").json()["model"] == "sphinx"
+    assert get(s.port, "/").json()["model"] == "sphinx"
     assert "pinna pull base" in s.stderr(), s.stderr()
 
 

@@ -12,6 +12,7 @@
  * which VPACKSSDW leaves probabilities. */
 #include "nn/kern_levels.h"
 #include "nn/precision.h"
+#include "nn/x86/cross.h"
 #include "nn/x86/flash_avx512.h"
 
 #include <math.h>
@@ -316,4 +317,5 @@ void pn_kern_attention_vnni(struct pn_kern *k)
 {
     k->attention_pack[PN_INT8] = attention_pack_s16;
     k->attention[PN_INT8] = attention_s16;
+    pn_kern_cross_vnni(k);
 }
