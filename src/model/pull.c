@@ -204,21 +204,23 @@ static int fetch_ranks(struct pull *p)
     return pn_pull(p->e->ranks, p->opt, path, sizeof(path), p->err);
 }
 
-/* Tries one source and says what became of it. OpenAI's checkpoints have no vocabulary of their own. */
+/* OpenAI's checkpoints have no vocabulary of their own. */
 static int try_source(struct pull *p, struct pn_source *s, int source, struct pn_err *err)
 {
     struct pn_err *outer = p->err;
-    char line[400];
     p->err = err;
     int r = p->e->ranks && !s->is_folder && strcmp(s->label, "OpenAI") == 0 ? fetch_ranks(p) : 0;
     if (r >= 0)
         r = fetch_source(p, s, source);
     p->err = outer;
-    if (!is_final(r)) {
-        snprintf(line, sizeof(line), "%s from %s: %s", p->e->name, s->label, err->text);
-        on_note(p, line);
-    }
     return r;
+}
+
+static void note_failure(struct pull *p, const struct pn_source *s, const struct pn_err *err)
+{
+    char line[400];
+    snprintf(line, sizeof(line), "%s cannot be had from %s: %s", p->e->name, s->label, err->text);
+    on_note(p, line);
 }
 
 static int fetch_model(struct pull *p, struct pn_source sources[PN_SOURCES_MAX])
@@ -232,6 +234,8 @@ static int fetch_model(struct pull *p, struct pn_source sources[PN_SOURCES_MAX])
         if (r == -PN_ETIMEOUT && sources[i].same_server)
             continue;
         r = try_source(p, &sources[i], i, &err);
+        if (!is_final(r) && n > 1)
+            note_failure(p, &sources[i], &err);
         if (tried++ == 0 || is_final(r))
             first = err;
     }

@@ -37,13 +37,13 @@ void pn_attention(enum pn_precision p, const struct pn_attend *a)
     pn_kern()->attention[p](a);
 }
 
-/* int8: a byte a number, two scales a position, two a channel. */
+/* int8: a byte a number, two scales a position, four floats a channel. */
 size_t pn_cross_packed_size(enum pn_precision p, int n, int d)
 {
     size_t positions = round_up((size_t)n, CROSS_BLOCK), width = (size_t)d;
     if (p == PN_F32)
         return round_up(2 * positions * width * sizeof(float), ALIGN);
-    return round_up(2 * positions * width + 2 * (positions + width) * sizeof(float), ALIGN);
+    return round_up(2 * positions * width + 2 * (positions + 2 * width) * sizeof(float), ALIGN);
 }
 
 /* Scores and their quantised form for each query, and the query itself in whatever form. */

@@ -16,7 +16,7 @@ class Faults:
         self.delay = delay  # seconds between pieces
         self.etag = etag
         self.headers = list(headers)
-        self.hold = hold  # an Event: after half of the body, wait for it
+        self.hold = hold  # an Event: from the middle of the file on, wait for it
 
 
 class Request:
@@ -79,14 +79,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(part) + (faults.claim or 0)))
         self.end_headers()
-        self.send_pieces(request, part[: len(part) if cut is None else cut], faults)
+        hold_at = len(body) // 2 - first
+        self.send_pieces(request, part[: len(part) if cut is None else cut], faults, hold_at)
         if cut is not None or faults.claim:
             self.close_connection = True
 
-    def send_pieces(self, request, part, faults):
+    def send_pieces(self, request, part, faults, hold_at):
         size = 8192
         for at in range(0, len(part), size):
-            if faults.hold and at >= len(part) // 2:
+            if faults.hold and at >= hold_at:
                 self.wfile.flush()
                 faults.hold.wait(60)
             self.wfile.write(part[at : at + size])

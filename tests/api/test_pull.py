@@ -18,7 +18,7 @@ from server_process import FACTOR, PINNA, REPORT, ROOT, clean_env
 T = 60 * FACTOR
 OPENAI_TINY = "/65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
 WHISPER_FILES = ("config.json", "vocab.json", "model.safetensors")
-ISSUED_HF = "/openai/whisper-tiny/resolve/main/"
+HUB_TINY = "/openai/whisper-tiny/resolve/main/"
 
 
 @pytest.fixture
@@ -95,7 +95,8 @@ def catalogue(folder, web):
         entries = []
         for name, body in bodies.items():
             path = f"/{name}.pt"
-            web.files.setdefault(path, None) or web.put(path, body)
+            if path not in web.files:
+                web.put(path, body)
             file = {"path": f"{name}.pt", "url": web.url + path, "sha256": sha256(body), "size": len(body)}
             entries.append({"name": name, "kind": "whisper", "languages": "en", "files": [file]})
         (folder / "catalogue.json").write_text(json.dumps({"models": entries}))
@@ -230,7 +231,7 @@ def test_length_is_a_lie(run, toy, models, web, claim):
 def test_length_is_a_lie_of_a_file_of_unknown_size(run, models, web):
     """Without a known size the digest decides; the claimed rest never comes and is asked for in vain."""
     body = serve_whisper(web)["model.safetensors"]
-    web.put(ISSUED_HF + "model.safetensors", body, claim=5000)
+    web.put(HUB_TINY + "model.safetensors", body, claim=5000)
     run("pull", "tiny", status=0)
     assert (models / "tiny" / "model.safetensors").read_bytes() == body
 
@@ -306,7 +307,7 @@ def test_nobody_listens(run, toy, models, web):
 
 def test_too_large(run, web, models):
     """The size of a built-in model bounds what a server may send under its name."""
-    web.put("/" + "multilingual.tiktoken", b"x" * 816_731)
+    web.put("/multilingual.tiktoken", b"x" * 816_731)
     p = run("pull", "multilingual.tiktoken", status=3)
     assert "816731" in p.err and leftovers(models) == []
 
@@ -384,7 +385,7 @@ def test_two_at_once(start, toy, models, web):
 def serve_whisper(web, **faults):
     files = {name: toy_bytes(2000, i) for i, name in enumerate(WHISPER_FILES)}
     for name, body in files.items():
-        web.put(ISSUED_HF + name, body, **faults)
+        web.put(HUB_TINY + name, body, **faults)
     return files
 
 
@@ -428,7 +429,7 @@ def test_the_hubs_own_digest_counts(run, models, web):
     files = serve_whisper(web)
     for digest, status in ((sha256(b"other"), 3), (sha256(files["model.safetensors"]), 0)):
         web.put("/cdn", files["model.safetensors"])
-        web.put(ISSUED_HF + "model.safetensors", b"", redirect="/cdn", headers=[("X-Linked-Etag", f'"{digest}"')])
+        web.put(HUB_TINY + "model.safetensors", b"", redirect="/cdn", headers=[("X-Linked-Etag", f'"{digest}"')])
         p = run("pull", "tiny", status=status)
         assert (digest in p.err) == (status != 0), p.err
     assert leftovers(models) == ["tiny"]
@@ -436,11 +437,11 @@ def test_the_hubs_own_digest_counts(run, models, web):
 
 def test_folder_goes_on_file_by_file(run, models, web):
     files = serve_whisper(web)
-    web.put(ISSUED_HF + "model.safetensors", files["model.safetensors"], cut=[0] * 4)
+    web.put(HUB_TINY + "model.safetensors", files["model.safetensors"], cut=[0] * 4)
     run("pull", "tiny", status=3)
     assert not (models / "tiny").exists()
     run("pull", "tiny", status=0)
-    assert len(web.asked(ISSUED_HF + "config.json")) == 1, "what is here is not fetched again"
+    assert len(web.asked(HUB_TINY + "config.json")) == 1, "what is here is not fetched again"
     assert leftovers(models) == ["tiny"]
 
 
@@ -535,7 +536,8 @@ def test_cached_checkpoint_gets_its_vocabulary(run, folder, models, web):
 
 @pytest.mark.parametrize("refs", [True, False])
 def test_hugging_face_cache(run, folder, refs):
-    assert found(run) == str(hub_snapshot(folder, refs=refs))
+    snapshot = hub_snapshot(folder, refs=refs)
+    assert found(run) == str(snapshot)
 
 
 def test_hugging_face_home(run, folder):

@@ -35,16 +35,16 @@ struct golden_options {
 bool golden_options_read(const struct pn_vocab *v, const json_t *run, struct golden_options *ret);
 
 struct golden_difference {
-    char text[200];         /* the first thing that differs */
-    bool text_differs;      /* the words that were recognised */
+    char text[200];    /* the first thing that differs */
+    bool text_differs; /* the words that were recognised */
     bool tokens_differ;
-    int token;              /* if so: index in the result's tokens, all segments joined */
+    int token; /* if so: index in the result's tokens, all segments joined */
 };
 
 /* Compares a result with run.result; true when all is equal or within tolerance. `quantised`: the scores are
  * not compared. */
-bool golden_compare(const struct golden_session *s, const json_t *run, bool window, const struct pn_transcript *got,
-                    struct golden_difference *ret);
+bool golden_compare(const struct golden_session *s, const json_t *run, bool window,
+                    const struct pn_transcript *got, struct golden_difference *ret);
 /* True when the reference itself had a near-tie where the tokens part. */
 bool golden_is_near_tie(const json_t *run, const struct golden_difference *d);
 
@@ -54,8 +54,8 @@ int golden_stages(const struct golden_session *s, const struct golden_clip *c);
 int golden_last_logits(const struct golden_session *s, const struct golden_clip *c, const json_t *tokens,
                        const char *npy_path);
 
-/* Advances a transcription to its end; the result, or NULL with a line on stderr. `ret_language` (may be NULL):
- * probabilities [n_languages] if a language was detected, untouched otherwise. */
+/* Advances a transcription to its end; the result, or NULL with a line on stderr. `ret_language` (may be
+ * NULL): probabilities [n_languages] if a language was detected, untouched otherwise. */
 struct pn_transcript *golden_transcribe(const struct golden_session *s, const struct golden_clip *c,
                                         const struct golden_options *o, float *ret_language);
 

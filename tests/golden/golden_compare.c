@@ -22,8 +22,8 @@ static void PN_PRINTF(2, 3) differ(struct golden_difference *d, const char *fmt,
     va_end(ap);
 }
 
-static void compare_number(struct golden_difference *d, const char *what, int segment, double got, double want,
-                           double tolerance)
+static void compare_number(struct golden_difference *d, const char *what, int segment, double got,
+                           double want, double tolerance)
 {
     if (!(fabs(got - want) <= tolerance))
         differ(d, "segment %d: %s %.6g, expected %.6g", segment, what, got, want);
@@ -83,17 +83,20 @@ static void compare_words(struct golden_difference *d, int segment, const struct
             continue;
         compare_number(d, "word start", segment, got->words[i].start, golden_number(w, "start"), WORD_TIME);
         compare_number(d, "word end", segment, got->words[i].end, golden_number(w, "end"), WORD_TIME);
-        compare_number(d, "word probability", segment, got->words[i].confidence, golden_number(w, "probability"),
-                       SCORE);
+        compare_number(d, "word probability", segment, got->words[i].confidence,
+                       golden_number(w, "probability"), SCORE);
     }
 }
 
-static void compare_scores(struct golden_difference *d, int i, const struct pn_segment *got, const json_t *want)
+static void compare_scores(struct golden_difference *d, int i, const struct pn_segment *got,
+                           const json_t *want)
 {
     compare_number(d, "temperature", i, got->temperature, golden_number(want, "temperature"), TIME);
     compare_number(d, "avg_logprob", i, got->avg_logprob, golden_number(want, "avg_logprob"), SCORE);
-    compare_number(d, "compression_ratio", i, got->compression_ratio, golden_number(want, "compression_ratio"), 1e-12);
-    compare_number(d, "no_speech_prob", i, got->no_speech_prob, golden_number(want, "no_speech_prob"), NO_SPEECH);
+    compare_number(d, "compression_ratio", i, got->compression_ratio,
+                   golden_number(want, "compression_ratio"), 1e-12);
+    compare_number(d, "no_speech_prob", i, got->no_speech_prob, golden_number(want, "no_speech_prob"),
+                   NO_SPEECH);
 }
 
 static int compare_segment(struct golden_difference *d, int i, int at, const struct pn_segment *got,
@@ -135,13 +138,14 @@ static void compare_window(struct golden_difference *d, const struct pn_transcri
         differ(d, "%zu segments, expected one window", got->n_segments);
         return;
     }
-    compare_tokens(d, 0, 0, got->segments[0].tokens, got->segments[0].n_tokens, json_object_get(want, "tokens"));
+    compare_tokens(d, 0, 0, got->segments[0].tokens, got->segments[0].n_tokens,
+                   json_object_get(want, "tokens"));
     if (exact)
         compare_scores(d, 0, &got->segments[0], want);
 }
 
-bool golden_compare(const struct golden_session *s, const json_t *run, bool window, const struct pn_transcript *got,
-                    struct golden_difference *ret)
+bool golden_compare(const struct golden_session *s, const json_t *run, bool window,
+                    const struct pn_transcript *got, struct golden_difference *ret)
 {
     const json_t *want = json_object_get(run, "result");
     *ret = (struct golden_difference){ .token = -1 };
@@ -149,7 +153,8 @@ bool golden_compare(const struct golden_session *s, const json_t *run, bool wind
         compare_window(ret, got, want, s->exact);
     else
         compare_segments(ret, got, json_object_get(want, "segments"), s->exact);
-    compare_text(ret, "whole text", -1, pn_utf8_strip(pn_str(got->text)), pn_utf8_strip(text_of(want, "text")));
+    compare_text(ret, "whole text", -1, pn_utf8_strip(pn_str(got->text)),
+                 pn_utf8_strip(text_of(want, "text")));
     struct pn_str language = text_of(want, "language");
     if (!pn_str_eq(pn_str(got->language), language))
         differ(ret, "language \"%s\", expected \"%.*s\"", got->language, (int)language.len, language.ptr);

@@ -89,7 +89,8 @@ static void check_encoder(struct stages *st, const char *suffix, size_t step)
     if (!pn_npy_load(path, &want))
         return;
     const float *got = pn_encoder_run_output(st->run);
-    double w = want.n_dims == 2 && want.dim[1] == width && want.dim[0] * step <= rows && want.f32 ? 0 : HUGE_VAL;
+    double w =
+        want.n_dims == 2 && want.dim[1] == width && want.dim[0] * step <= rows && want.f32 ? 0 : HUGE_VAL;
     for (size_t i = 0; w < HUGE_VAL && i < want.dim[0]; i++)
         w = fmax(w, worst(got + i * step * width, want.f32 + i * width, width));
     judge(st, suffix, w, ENCODER);
@@ -151,13 +152,14 @@ static void check_window_language(struct stages *st)
 {
     const struct pn_vocab *v = st->s->model->vocab;
     const json_t *want = json_object_get(st->c->golden, "language_detect_zero_padded");
-    int id = pn_vocab_language(v, json_string_value(json_object_get(want, "language")));
-    if (!want || id < 0)
+    int id = want ? pn_vocab_language(v, json_string_value(json_object_get(want, "language"))) : -1;
+    if (id < 0)
         return;
     json_t *sot = json_pack("[i]", (int)v->sot);
     bool ok = decode(st, sot);
     json_decref(sot);
-    double p = exp((double)st->logits[id] - logsumexp(st->logits + v->first_language, (size_t)v->n_languages));
+    double p =
+        exp((double)st->logits[id] - logsumexp(st->logits + v->first_language, (size_t)v->n_languages));
     judge(st, "language (window)", ok ? fabs(p - golden_number(want, "prob")) : HUGE_VAL, PROBABILITY);
 }
 
@@ -179,8 +181,9 @@ static void check_language(struct stages *st)
     for (size_t i = 0; i < json_array_size(want); i++) {
         const json_t *pair = json_array_get(want, i);
         int id = pn_vocab_language(v, json_string_value(json_array_get(pair, 0)));
-        double d = id < 0 ? HUGE_VAL
-                          : fabs((double)p[id - v->first_language] - json_number_value(json_array_get(pair, 1)));
+        double d = id < 0
+                       ? HUGE_VAL
+                       : fabs((double)p[id - v->first_language] - json_number_value(json_array_get(pair, 1)));
         w = d > w || isnan(d) ? d : w;
     }
     judge(st, "language", w, PROBABILITY);
@@ -216,7 +219,8 @@ int golden_stages(const struct golden_session *s, const struct golden_clip *c)
         check_encoder(&st, "encoder_every50", 50);
         check_first_step(&st);
         snprintf(path, sizeof(path), "%s/%s.first_logits.npy", c->folder, c->name);
-        check_all_logits(&st, path, json_array_size(json_object_get(json_object_get(c->golden, "first_step"), "tokens")));
+        check_all_logits(
+            &st, path, json_array_size(json_object_get(json_object_get(c->golden, "first_step"), "tokens")));
         check_window_language(&st);
         check_language(&st);
     }

@@ -1,11 +1,12 @@
 /* cross_vnni.c - attention of a few queries over s8 keys and values that stream from memory (AVX-512 VNNI).
  *
  * Keys and values take a byte a number, so everything else may cost two products: queries are 15 bits and
- * weights 16, each as two bytes. Channels are divided by their largest magnitude before positions get their
- * scales. Keys are stored as u8 with zero at 128, since VPDPBUSD wants one factor unsigned; what that adds is
- * the query's sum times 128.
+ * weights 16, each as two bytes. What is rounded to a byte is a number's distance from its channel's mean (a
+ * mean key adds the same to all scores, a mean value is added to the result) over the channel's largest, with
+ * a scale per position. Keys are stored as u8 with zero at 128, since VPDPBUSD wants one factor unsigned;
+ * what that adds is the query's sum times 128.
  *
- * Packed: channel scales of keys and values [2][d], position scales [2][padded n], keys
+ * Packed: largest distances of keys and values [2][d], means [2][d], position scales [2][padded n], keys
  * [padded n / 64][d / 4][64][4], values [padded n / 4][d][4]. n is padded to 64. */
 #include "nn/precision.h"
 #include "nn/x86/cross.h"
@@ -21,6 +22,7 @@ enum {
 
 struct packed {
     float *key_channel, *value_channel; /* [d] */
+    float *key_mean, *value_mean;       /* [d] */
     float *key_scale, *value_scale;     /* [padded] */
     uint8_t *keys;
     int8_t *values;
@@ -41,7 +43,9 @@ static struct packed packed_views(const void *block, int n, int d)
     p.padded = (n + PANEL - 1) / PANEL * PANEL;
     p.key_channel = (float *)(uintptr_t)block;
     p.value_channel = p.key_channel + d;
-    p.key_scale = p.value_channel + d;
+    p.key_mean = p.value_channel + d;
+    p.value_mean = p.key_mean + d;
+    p.key_scale = p.value_mean + d;
     p.value_scale = p.key_scale + p.padded;
     p.keys = (uint8_t *)(p.value_scale + p.padded);
     p.values = (int8_t *)p.keys + (size_t)p.padded * (size_t)d;
@@ -61,23 +65,31 @@ static struct row row_views(void *scratch, int i, int padded, int d)
     return r;
 }
 
-static void channel_maxima(int n, int d, const float *x, size_t ld, float *ret)
+/* Each channel's mean over positions, and its largest distance from it (1 for none). */
+static void measure_channels(int n, int d, const float *x, size_t ld, float *mean, float *channel)
 {
     for (int c = 0; c < d; c += 16) {
-        __m512 max = _mm512_setzero_ps();
+        __m512 sum = _mm512_setzero_ps(), max = sum;
         for (int j = 0; j < n; j++)
-            max = _mm512_max_ps(max, _mm512_abs_ps(_mm512_loadu_ps(x + (size_t)j * ld + c)));
+            sum = _mm512_add_ps(sum, _mm512_loadu_ps(x + (size_t)j * ld + c));
+        sum = _mm512_div_ps(sum, _mm512_set1_ps((float)n));
+        for (int j = 0; j < n; j++) {
+            __m512 off = _mm512_sub_ps(_mm512_loadu_ps(x + (size_t)j * ld + c), sum);
+            max = _mm512_max_ps(max, _mm512_abs_ps(off));
+        }
         __mmask16 some = _mm512_cmp_ps_mask(max, _mm512_setzero_ps(), _CMP_GT_OQ);
-        _mm512_storeu_ps(ret + c, _mm512_mask_mov_ps(_mm512_set1_ps(1), some, max));
+        _mm512_storeu_ps(mean + c, sum);
+        _mm512_storeu_ps(channel + c, _mm512_mask_mov_ps(_mm512_set1_ps(1), some, max));
     }
 }
 
-/* d numbers, each over its channel's maximum, as s8 against the largest of them; returns the step. */
-static float quantize_s8(int d, const float *x, const float *channel, int8_t *q)
+/* d numbers, in units of their channels, as s8 against the largest of them; returns the step. */
+static float quantize_s8(int d, const float *x, const float *mean, const float *channel, int8_t *q)
 {
     __m512 unit[MAX_D / 16], max = _mm512_setzero_ps();
     for (int c = 0; c < d; c += 16) {
-        unit[c / 16] = _mm512_div_ps(_mm512_loadu_ps(x + c), _mm512_loadu_ps(channel + c));
+        __m512 off = _mm512_sub_ps(_mm512_loadu_ps(x + c), _mm512_loadu_ps(mean + c));
+        unit[c / 16] = _mm512_div_ps(off, _mm512_loadu_ps(channel + c));
         max = _mm512_max_ps(max, _mm512_abs_ps(unit[c / 16]));
     }
     float top = _mm512_reduce_max_ps(max), step = top > 0 ? top / 127 : 1;
@@ -107,12 +119,12 @@ static void cross_pack_vnni(int n, int d, const float *k, size_t ldk, const floa
 {
     struct packed p = packed_views(packed, n, d);
     int8_t row[MAX_D] = { 0 };
-    channel_maxima(n, d, k, ldk, p.key_channel);
-    channel_maxima(n, d, v, ldv, p.value_channel);
+    measure_channels(n, d, k, ldk, p.key_mean, p.key_channel);
+    measure_channels(n, d, v, ldv, p.value_mean, p.value_channel);
     for (int j = 0; j < n; j++) {
-        p.key_scale[j] = quantize_s8(d, k + (size_t)j * ldk, p.key_channel, row);
+        p.key_scale[j] = quantize_s8(d, k + (size_t)j * ldk, p.key_mean, p.key_channel, row);
         pack_key(j, d, row, &p);
-        p.value_scale[j] = quantize_s8(d, v + (size_t)j * ldv, p.value_channel, row);
+        p.value_scale[j] = quantize_s8(d, v + (size_t)j * ldv, p.value_mean, p.value_channel, row);
         pack_value(j, d, row, &p);
     }
     memset(row, 0, sizeof(row));
@@ -170,16 +182,18 @@ static inline void add_value(struct sums *s, const struct sums *v, const uint8_t
 /* What turns a row's sums into scores. */
 struct query {
     float scale;
+    float shift;    /* its product with the keys' mean */
     int32_t excess; /* 128 times the sum of its numbers: what the keys' zero point adds */
 };
 
 /* q / sqrt(d), with the keys' channel scales taken in, as 128 * q[c] + q[d + c]. */
-static struct query quantize_query(int d, const float *q, const float *channel, int8_t *ret)
+static struct query quantize_query(int d, const float *q, const struct packed *p, int8_t *ret)
 {
-    __m512 x[MAX_D / 16], max = _mm512_setzero_ps();
+    __m512 x[MAX_D / 16], max = _mm512_setzero_ps(), shift = max;
     __m512i total = _mm512_setzero_si512();
     for (int c = 0; c < d; c += 16) {
-        x[c / 16] = _mm512_mul_ps(_mm512_loadu_ps(q + c), _mm512_loadu_ps(channel + c));
+        x[c / 16] = _mm512_mul_ps(_mm512_loadu_ps(q + c), _mm512_loadu_ps(p->key_channel + c));
+        shift = _mm512_fmadd_ps(_mm512_loadu_ps(q + c), _mm512_loadu_ps(p->key_mean + c), shift);
         max = _mm512_max_ps(max, _mm512_abs_ps(x[c / 16]));
     }
     float top = _mm512_reduce_max_ps(max), step = top > 0 ? top / (127 * 128) : 1;
@@ -191,15 +205,17 @@ static struct query quantize_query(int d, const float *q, const float *channel, 
         __m512i low = _mm512_sub_epi32(all, _mm512_slli_epi32(high, 7));
         _mm_storeu_si128((__m128i *)(ret + d + c), _mm512_cvtsepi32_epi8(low));
     }
-    return (struct query){ step / sqrtf((float)d), 128 * _mm512_reduce_add_epi32(total) };
+    float scale = 1 / sqrtf((float)d);
+    return (struct query){ step * scale, _mm512_reduce_add_ps(shift) * scale,
+                           128 * _mm512_reduce_add_epi32(total) };
 }
 
 static inline void store_scores(float *s, __m512i high, __m512i low, const float *key_scale, struct query q)
 {
     __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(high, 7), low);
     __m512 x = _mm512_cvtepi32_ps(_mm512_sub_epi32(dot, _mm512_set1_epi32(q.excess)));
-    x = _mm512_mul_ps(x, _mm512_mul_ps(_mm512_loadu_ps(key_scale), _mm512_set1_ps(q.scale)));
-    _mm512_storeu_ps(s, x);
+    __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(key_scale), _mm512_set1_ps(q.scale));
+    _mm512_storeu_ps(s, _mm512_fmadd_ps(x, scale, _mm512_set1_ps(q.shift)));
 }
 
 static void score_panel(int d, const uint8_t *keys, const float *key_scale, const int8_t *q,
@@ -225,7 +241,7 @@ static void all_scores(const struct pn_attend *a, const struct packed *p)
     for (int from = 0; from < a->m; from += 16) {
         int to = PN_MIN(a->m, from + 16);
         for (int i = from; i < to; i++)
-            query[i - from] = quantize_query(a->d, a->q + (size_t)i * a->ldq, p->key_channel,
+            query[i - from] = quantize_query(a->d, a->q + (size_t)i * a->ldq, p,
                                              row_views(a->scratch, i, p->padded, a->d).q);
         for (int j = 0; j < p->padded; j += PANEL)
             for (int i = from; i < to; i++) {
@@ -293,14 +309,14 @@ static void add_chunk(const struct row *r, int from, int to, int d, const int8_t
         add_values16(r, from, to, d, values + c * 4, r->sum + c);
 }
 
-static void store_result(const struct row *r, int d, float step, const float *channel, float *out)
+static void store_result(const struct row *r, int d, float step, const struct packed *p, float *out)
 {
     for (int c = 0; c < d; c += 16) {
         __m512 high = _mm512_cvtepi32_ps(_mm512_loadu_si512(r->sum + c));
         __m512 low = _mm512_cvtepi32_ps(_mm512_loadu_si512(r->sum + d + c));
         __m512 x = _mm512_fmadd_ps(high, _mm512_set1_ps(256), low);
-        x = _mm512_mul_ps(x, _mm512_mul_ps(_mm512_loadu_ps(channel + c), _mm512_set1_ps(step)));
-        _mm512_storeu_ps(out + c, x);
+        __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(p->value_channel + c), _mm512_set1_ps(step));
+        _mm512_storeu_ps(out + c, _mm512_fmadd_ps(x, scale, _mm512_loadu_ps(p->value_mean + c)));
     }
 }
 
@@ -325,7 +341,7 @@ static void cross_attention_vnni(const struct pn_attend *a)
     for (int i = 0; i < a->m; i++) {
         struct row r = row_views(a->scratch, i, p.padded, a->d);
         float *out = a->out + (size_t)i * a->ldo;
-        store_result(&r, a->d, *out, p.value_channel, out);
+        store_result(&r, a->d, *out, &p, out);
     }
 }
 

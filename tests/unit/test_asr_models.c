@@ -1,0 +1,317 @@
+/* test_asr_models.c - models by name, and Whisper's streams through the real scheduler: many together, each
+ * as if alone; streams that are closed at any moment; models that make room for each other. */
+#include "asr/models.h"
+#include "asr/scheduler.h"
+#include "audio/decoder.h"
+#include "fixtures.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char g_folder[PN_FIXTURE_PATH];
+
+static void path_in(char out[PN_FIXTURE_PATH + 64], const char *name)
+{
+    snprintf(out, PN_FIXTURE_PATH + 64, "%s/%s", g_folder, name);
+}
+
+/* Two names for the small model, and the vocabulary. */
+static int make_folder(void **state)
+{
+    (void)state;
+    char from[PN_FIXTURE_PATH], to[PN_FIXTURE_PATH + 64], second[PN_FIXTURE_PATH + 64];
+    struct pn_buf ranks;
+    if (!pn_fixture_temp_dir(g_folder) || !pn_fixture_data("micro.pt.gz", from))
+        return -1;
+    path_in(to, "one.pt");
+    path_in(second, "two.pt");
+    if (!pn_fixture_gunzip(from, to) || link(to, second) < 0)
+        return -1;
+    path_in(second, "three.pt");
+    if (link(to, second) < 0 || !pn_fixture_data("micro.tiktoken", from) || !pn_fixture_read(from, &ranks))
+        return -1;
+    path_in(to, "multilingual.tiktoken");
+    FILE *f = fopen(to, "wb");
+    bool ok = f && fwrite(ranks.ptr, 1, ranks.len, f) == ranks.len;
+    ok = f && fclose(f) == 0 && ok;
+    pn_buf_done(&ranks);
+    return ok ? 0 : -1;
+}
+
+static int drop_folder(void **state)
+{
+    (void)state;
+    pn_fixture_remove_dir(g_folder);
+    return 0;
+}
+
+static struct pn_models *open_models(const char *model, int max_loaded)
+{
+    struct pn_models *m = NULL;
+    struct pn_err err = { 0 };
+    char warning[256];
+    struct pn_models_options opt = {
+        .model = model, .threads = 2, .precision = PN_INT8, .model_dir = g_folder, .max_loaded = max_loaded
+    };
+    if (pn_models_open(&opt, &m, warning, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(warning, "");
+    return m;
+}
+
+static struct pn_scheduler *new_scheduler(void)
+{
+    struct pn_scheduler *s = NULL;
+    struct pn_err err = { 0 };
+    struct pn_scheduler_options opt = { .max_streams = 16, .batch_size = 16, .row_budget = 4096 };
+    if (pn_scheduler_new(&opt, &s, &err) < 0)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+}
+
+/* ---- streams ---- */
+
+struct clip {
+    float *pcm;
+    size_t n;
+};
+
+static struct clip load_clip(const char *name)
+{
+    char path[PN_FIXTURE_PATH];
+    struct clip c = { 0 };
+    if (!pn_fixture_data(name, path) || !pn_fixture_wav(path, &c.pcm, &c.n))
+        fail_msg("no clip %s", name);
+    return c;
+}
+
+static struct pn_stream *start(struct pn_scheduler *s, struct pn_recognizer *r, struct clip c)
+{
+    struct pn_stream *st = NULL;
+    struct pn_err err = { 0 };
+    struct pn_recognition want = { .language = "", .task = "transcribe", .temperature = 0 };
+    if (pn_scheduler_open(s, r, &want, NULL, NULL, &st, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(pn_scheduler_feed(s, st, c.pcm, c.n), 0);
+    assert_int_equal(pn_scheduler_finish(s, st), 0);
+    return st;
+}
+
+/* The text, malloc'd; closes the stream. */
+static char *finish(struct pn_scheduler *s, struct pn_stream *st)
+{
+    struct pn_transcript *t = NULL;
+    struct pn_err err = { 0 };
+    int r;
+    while ((r = st->recognizer->ops->status(st, &err)) == 0)
+        pause_ms(1);
+    if (r < 0 || st->recognizer->ops->result(st, &t, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(t->final);
+    char *text = strdup(t->text);
+    pn_transcript_free(t);
+    pn_scheduler_close(s, st);
+    return text;
+}
+
+static char *alone(struct pn_scheduler *s, struct pn_recognizer *r, struct clip c)
+{
+    return finish(s, start(s, r, c));
+}
+
+static void test_company_changes_nothing(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 1);
+    struct pn_scheduler *s = new_scheduler();
+    struct pn_recognizer *r = pn_models_default(m);
+    struct clip clips[] = { load_clip("clips/01.wav"), load_clip("clips/05.wav"), load_clip("clips/09.wav") };
+    char *want[3];
+    for (int i = 0; i < 3; i++)
+        want[i] = alone(s, r, clips[i]);
+    assert_string_equal(want[0], "six two zero");
+    assert_string_equal(want[1], "五一三七");
+
+    struct pn_stream *streams[12];
+    for (int i = 0; i < 12; i++)
+        streams[i] = start(s, r, clips[i % 3]);
+    for (int i = 0; i < 12; i++) {
+        char *text = finish(s, streams[i]);
+        assert_string_equal(text, want[i % 3]);
+        free(text);
+    }
+    for (int i = 0; i < 3; i++) {
+        free(want[i]);
+        free(clips[i].pcm);
+    }
+    pn_scheduler_free(s);
+    pn_models_free(m);
+}
+
+static void test_silence_after_speech_says_nothing(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 1);
+    struct pn_scheduler *s = new_scheduler();
+    struct clip speech = load_clip("clips/09.wav");
+    struct clip silence = { calloc(3 * PN_SAMPLE_RATE, sizeof(float)), 3 * PN_SAMPLE_RATE };
+    assert_non_null(silence.pcm);
+    for (int i = 0; i < 3; i++) {
+        free(alone(s, pn_models_default(m), speech));
+        char *text = alone(s, pn_models_default(m), silence);
+        assert_string_equal(text, "");
+        free(text);
+    }
+    free(speech.pcm);
+    free(silence.pcm);
+    pn_scheduler_free(s);
+    pn_models_free(m);
+}
+
+static void test_streams_are_closed_at_any_moment(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 1);
+    struct pn_scheduler *s = new_scheduler();
+    struct clip c = load_clip("clips/01.wav");
+    char *want = alone(s, pn_models_default(m), c);
+    for (long ms = 0; ms < 40; ms += 2) {
+        struct pn_stream *leaves = start(s, pn_models_default(m), c);
+        struct pn_stream *stays = start(s, pn_models_default(m), c);
+        pause_ms(ms);
+        pn_scheduler_close(s, leaves);
+        char *text = finish(s, stays);
+        assert_string_equal(text, want);
+        free(text);
+    }
+    free(want);
+    free(c.pcm);
+    assert_int_equal(pn_scheduler_stats(s).streams, 0);
+    pn_scheduler_free(s);
+    pn_models_free(m);
+}
+
+/* ---- names ---- */
+
+static struct pn_recognizer *acquire(struct pn_models *m, const char *name)
+{
+    struct pn_recognizer *r = NULL;
+    struct pn_err err = { 0 };
+    int e;
+    while ((e = pn_models_acquire(m, pn_str(name), &r, &err)) == -PN_EAGAIN)
+        pause_ms(1);
+    if (e < 0)
+        fail_msg("%s: %s", name, err.text);
+    return r;
+}
+
+static int refusal(struct pn_models *m, const char *name, struct pn_err *err)
+{
+    struct pn_recognizer *r = NULL;
+    *err = (struct pn_err){ 0 };
+    int e = pn_models_acquire(m, pn_str(name), &r, err);
+    assert_true(e < 0 && !r);
+    return e;
+}
+
+static void test_models_make_room(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 2);
+    struct pn_err err;
+    struct pn_recognizer *one = acquire(m, ""), *two = acquire(m, "two");
+    assert_ptr_equal(one, pn_models_default(m));
+    assert_ptr_equal(acquire(m, "whisper-1"), one);
+    assert_string_equal(two->name, "two");
+    assert_int_equal(refusal(m, "three", &err), -PN_EFULL);
+    pn_models_release(m, two);
+    struct pn_recognizer *three = acquire(m, "three");
+    assert_string_equal(three->name, "three");
+    pn_models_release(m, three);
+    pn_models_release(m, one);
+    pn_models_release(m, one);
+    pn_models_free(m);
+}
+
+static void test_names_are_no_paths(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 2);
+    struct pn_err err;
+    char path[PN_FIXTURE_PATH + 64];
+    path_in(path, "two.pt");
+    const char *names[] = { path, "../one", "/etc/passwd", "one/", ".", "no such", "base" };
+    for (size_t i = 0; i < PN_ARRAY_LEN(names); i++)
+        if (refusal(m, names[i], &err) != -PN_ENOTFOUND)
+            fail_msg("%s", names[i]);
+    assert_non_null(strstr(err.text, "pinna pull base"));
+    pn_models_free(m);
+}
+
+static void test_a_damaged_model_says_so_each_time(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 2);
+    struct pn_err err = { 0 };
+    struct pn_recognizer *r = NULL;
+    char path[PN_FIXTURE_PATH + 64];
+    path_in(path, "broken.pt");
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs("PK\003\004 and then nothing", f);
+    fclose(f);
+    for (int i = 0; i < 2; i++) {
+        int e;
+        err = (struct pn_err){ 0 };
+        while ((e = pn_models_acquire(m, PN_STR("broken"), &r, &err)) == -PN_EAGAIN)
+            pause_ms(1);
+        assert_int_equal(e, -PN_EFORMAT);
+        assert_non_null(strstr(err.text, "broken.pt"));
+    }
+    unlink(path);
+    pn_models_free(m);
+}
+
+static void test_the_default_may_fall_back(void **state)
+{
+    (void)state;
+    struct pn_models *m = NULL;
+    struct pn_err err = { 0 };
+    char warning[256] = "";
+    struct pn_models_options opt = { .model = "base", .threads = 1, .model_dir = g_folder, .max_loaded = 1 };
+    assert_int_equal(pn_models_open(&opt, &m, warning, &err), -PN_ENOTFOUND);
+    assert_non_null(strstr(err.text, "pinna pull base"));
+    opt.allow_fallback = true;
+    err = (struct pn_err){ 0 };
+    assert_int_equal(pn_models_open(&opt, &m, warning, &err), 0);
+    assert_string_equal(pn_models_default(m)->name, "sphinx");
+    assert_non_null(strstr(warning, "pinna pull base"));
+    assert_non_null(strstr(warning, "sphinx"));
+    pn_models_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_company_changes_nothing),
+        cmocka_unit_test(test_silence_after_speech_says_nothing),
+        cmocka_unit_test(test_streams_are_closed_at_any_moment),
+        cmocka_unit_test(test_models_make_room),
+        cmocka_unit_test(test_names_are_no_paths),
+        cmocka_unit_test(test_a_damaged_model_says_so_each_time),
+        cmocka_unit_test(test_the_default_may_fall_back),
+    };
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
