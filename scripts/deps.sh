@@ -6,7 +6,8 @@
 set -euo pipefail
 
 compile=(gcc libc6-dev make meson ninja-build pkg-config git ca-certificates)
-libraries=(libmicrohttpd-dev libwslay-dev libssl-dev zlib1g-dev libyaml-dev libseccomp-dev
+libraries=(libmicrohttpd-dev libwslay-dev libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev libyaml-dev
+    libseccomp-dev
     libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
 sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample
@@ -16,11 +17,11 @@ packages_of() {
     case $1 in
     build) echo "${compile[@]}" "${libraries[@]}" ;;
     run) echo "${sample[@]}" pocketsphinx-en-us ;;
-    test) echo "${sample[@]}" "${fuzzers[@]}" libcmocka-dev libjansson-dev clang-format shellcheck strace ffmpeg zzuf \
+    test) echo "${sample[@]}" "${fuzzers[@]}" libcmocka-dev clang-format shellcheck strace ffmpeg zzuf \
         python3 python3-pytest python3-requests python3-websockets python3-aiohttp ;;
     fuzz) echo "${fuzzers[@]}" ;;
     bench) echo "${sample[@]}" wrk nginx python3 ;;
-    deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev libjansson-dev ;;
+    deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev ;;
     *)
         echo "deps.sh: no target '$1' (build, run, test, fuzz, bench, deb)" >&2
         return 2

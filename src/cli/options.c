@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,6 +59,14 @@ static int choose_dotenv(const struct command_line *cl, const char **ret, struct
     return 0;
 }
 
+/* The kernels are below all settings and know only the environment. No thread runs yet. */
+static int pass_on_cpu(const struct pn_config *c, struct pn_err *err)
+{
+    if (strcmp(c->cpu, "auto") != 0 && setenv("PINNA_CPU", c->cpu, 1) < 0)
+        return pn_fail_errno(err, "PINNA_CPU");
+    return 0;
+}
+
 static int load(struct command_line *cl, struct pn_arena *arena, struct pn_config_loaded **ret,
                 int *ret_first, struct pn_err *err)
 {
@@ -70,6 +79,8 @@ static int load(struct command_line *cl, struct pn_arena *arena, struct pn_confi
         r = read_flags(cl, c, &first, err);
     if (r == 0)
         r = pn_config_check(&c->config, err);
+    if (r == 0)
+        r = pass_on_cpu(&c->config, err);
     if (r == 0) {
         *ret = c;
         *ret_first = first;

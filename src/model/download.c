@@ -312,7 +312,7 @@ static int fetch_twice(struct transfer *t)
     bool again = (r == -PN_EFORMAT || r == -PN_ELIMIT) && t->part.old;
     t->err = err;
     if (!again)
-        return r < 0 ? pn_fail(err, (enum pn_error) - r, "%s", first.text) : r;
+        return r < 0 ? pn_fail(err, (enum pn_error)first.code, "%s", first.text) : r;
     note(&t->opt->watch, "what an earlier download left does not fit; starting over");
     r = pn_part_restart(&t->part, err);
     return r == 0 ? fetch_and_check(t) : r;

@@ -78,6 +78,11 @@ static int64_t most_bytes(const struct pn_catalogue_entry *e)
     return e->size > 0 ? e->size * 2 + e->size / 8 + ((int64_t)SPARE_MB << 20) : FILE_MAX;
 }
 
+static int pass_on(const struct pull *p, const struct pn_err *err)
+{
+    return pn_fail(p->err, (enum pn_error)err->code, "%s", err->text);
+}
+
 static int fetch_file(struct pull *p, const struct pn_source_file *f, const char *path)
 {
     struct pn_download_options opt = { .url = f->url,
@@ -94,7 +99,7 @@ static int fetch_file(struct pull *p, const struct pn_source_file *f, const char
     int r = pn_download(&opt, &err);
     if (r == -PN_ENOTFOUND && f->optional)
         return 0;
-    return r < 0 ? pn_fail(p->err, (enum pn_error) - r, "%s", err.text) : 0;
+    return r < 0 ? pass_on(p, &err) : 0;
 }
 
 /* Another model may want the same file at the same time. */
@@ -209,7 +214,7 @@ static int try_source(struct pull *p, struct pn_source *s, int source, struct pn
 {
     struct pn_err *outer = p->err;
     p->err = err;
-    int r = p->e->ranks && !s->is_folder && strcmp(s->label, "OpenAI") == 0 ? fetch_ranks(p) : 0;
+    int r = s->needs_ranks ? fetch_ranks(p) : 0;
     if (r >= 0)
         r = fetch_source(p, s, source);
     p->err = outer;
@@ -240,10 +245,10 @@ static int fetch_model(struct pull *p, struct pn_source sources[PN_SOURCES_MAX])
             first = err;
     }
     if (r < 0 && tried > 1 && !is_final(r))
-        return pn_fail(p->err, (enum pn_error)first.code, "%.215s; so did %d other source%s fail", first.text,
+        return pn_fail(p->err, (enum pn_error)first.code, "%.215s; %d other source%s failed, too", first.text,
                        tried - 1, tried > 2 ? "s" : "");
     if (r < 0)
-        return pn_fail(p->err, (enum pn_error) - r, "%s", first.text);
+        return pass_on(p, &first);
     for (int i = 0; i < n; i++)
         remove_partial(p, i);
     return 0;

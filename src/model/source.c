@@ -64,6 +64,7 @@ static void add_openai(struct builder *b, const struct pn_catalogue_entry *e)
 {
     const char *end = b->opt->model_url[0] ? b->opt->model_url : OPENAI_URL;
     b->s->label = "OpenAI";
+    b->s->needs_ranks = e->ranks != NULL;
     add(b, pn_arena_printf(b->arena, "%s.pt", e->name),
         pn_arena_printf(b->arena, "%.*s/%s/%s.pt", trimmed(end), end, e->sha256, e->name), e->sha256, -1);
 }
@@ -109,7 +110,7 @@ int pn_sources(const struct pn_catalogue_entry *e, const struct pn_pull_options 
     struct builder b = { .opt = opt, .arena = arena, .s = sources };
     memset(sources, 0, PN_SOURCES_MAX * sizeof(*sources));
     if (e->n_files > 0) {
-        b.s->label = "the catalogue's server";
+        b.s->label = "its server";
         b.s->is_folder = e->is_folder;
         add_files(&b, e, e == pn_catalogue_find(e->name));
         b.s++;

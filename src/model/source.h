@@ -17,6 +17,7 @@ struct pn_source_file {
 
 struct pn_source {
     const char *label;    /* "OpenAI" */
+    bool needs_ranks;     /* the entry's rank file, too */
     bool same_server;     /* as the source before */
     bool is_folder;       /* the files make up MODEL_DIR/NAME; else the last one is MODEL_DIR/FILE */
     const char *list_url; /* ModelScope's listing, which tells sizes and digests; or NULL */

@@ -8,7 +8,8 @@ enum {
     ALIGN = 64,
     KEY_BLOCK = 128,        /* encoder layouts are padded to whole blocks of keys */
     CROSS_BLOCK = 64,       /* the decoder's are padded to this */
-    FLASH_SCRATCH = 160000, /* queries, scores and sums of one block of rows, any level */
+    ROWS = 12,              /* rows whose scores some level holds at once */
+    FLASH_SCRATCH = 160000, /* queries, scores and sums of one block of rows and keys, any level */
 };
 
 static size_t round_up(size_t n, size_t to)
@@ -23,7 +24,7 @@ size_t pn_attention_packed_size(enum pn_precision p, int n, int d)
 
 size_t pn_attention_scratch(enum pn_precision p, int m, int n, int d)
 {
-    return round_up((size_t)n * sizeof(float), ALIGN) + round_up(FLASH_SCRATCH, ALIGN);
+    return round_up(ROWS * round_up((size_t)n, KEY_BLOCK) * sizeof(float) + FLASH_SCRATCH, ALIGN);
 }
 
 void pn_attention_pack(enum pn_precision p, int n, int d, const float *k, size_t ldk, const float *v,

@@ -1,5 +1,6 @@
 /* linear_c.c - products and row quantisation in portable C: the definitions that every level is held to. */
 #include "nn/kern_levels.h"
+#include "nn/quantize.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -65,7 +66,6 @@ static void gemm_f32_c(const struct pn_gemm_f32 *g)
     }
 }
 
-/* A range below 1e-30 counts as zero, so that the reciprocal of the scale stays finite. */
 static void quantize_row_c(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
 {
     float lo = 0, hi = 0;
@@ -76,20 +76,16 @@ static void quantize_row_c(const float *x, int k, uint8_t *q, struct pn_quant_ro
         hi = x[i] > hi ? x[i] : hi;
     }
     size_t padded = (size_t)(k + 3) / 4 * 4;
-    float scale = hi / 255.0f - lo / 255.0f; /* the range itself may overflow */
-    if (nan || isinf(scale) || scale < 1e-30f) {
+    float inverse = pn_quant_range(lo, hi, nan, ret);
+    if (inverse == 0) {
         memset(q, 0, padded);
-        *ret = (struct pn_quant_row){ .scale = nan || isinf(scale) ? NAN : 1.0f, .zero = 0 };
         return;
     }
-    float per = 1.0f / scale;
-    int zero = (int)nearbyintf(-lo * per);
     for (int i = 0; i < k; i++) {
-        int v = (int)nearbyintf(x[i] * per) + zero;
+        int v = (int)nearbyintf(x[i] * inverse) + ret->zero;
         q[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
     memset(q + k, 0, padded - (size_t)k);
-    *ret = (struct pn_quant_row){ .scale = scale, .zero = zero };
 }
 
 void pn_kern_linear_c(struct pn_kern *k)

@@ -291,9 +291,10 @@ def test_slow_server_is_waited_for(run, toy, models):
 
 
 def test_silent_server_is_left(run, toy, models, web):
-    env, body = toy(hold=threading.Event())
+    env, body = toy(hold=threading.Event(), status=[None, 404])
     p = run("pull", "toy", env=env | {"ASR_NETWORK_TIMEOUT": 1}, status=3)
-    assert "breaking off" in p.err
+    assert "broke off" in p.err and "404" in p.err
+    assert len(web.asked("/toy.pt")) == 2
     web.files["/toy.pt"][1].hold.set()
 
 

@@ -100,15 +100,15 @@ static void compare_scores(struct golden_difference *d, int i, const struct pn_s
 }
 
 static int compare_segment(struct golden_difference *d, int i, int at, const struct pn_segment *got,
-                           const json_t *want, bool exact)
+                           const json_t *want, bool exact, bool by_words)
 {
     const json_t *words = json_object_get(want, "words");
-    double tolerance = json_array_size(words) > 0 ? WORD_TIME : TIME; /* words move their segment's ends */
+    double tolerance = by_words ? WORD_TIME : TIME; /* words move the ends of segments and windows */
     at = compare_tokens(d, i, at, got->tokens, got->n_tokens, json_object_get(want, "tokens"));
     compare_text(d, "text", i, pn_str(got->text), text_of(want, "text"));
     if (exact) {
         compare_number(d, "id", i, got->id, golden_number(want, "id"), 0);
-        compare_number(d, "seek", i, (double)got->seek, golden_number(want, "seek"), words ? 2 : 0);
+        compare_number(d, "seek", i, (double)got->seek, golden_number(want, "seek"), by_words ? 2 : 0);
         compare_number(d, "start", i, got->start, golden_number(want, "start"), tolerance);
         compare_number(d, "end", i, got->end, golden_number(want, "end"), tolerance);
         compare_scores(d, i, got, want);
@@ -118,12 +118,12 @@ static int compare_segment(struct golden_difference *d, int i, int at, const str
 }
 
 static void compare_segments(struct golden_difference *d, const struct pn_transcript *got, const json_t *want,
-                             bool exact)
+                             bool exact, bool by_words)
 {
     size_t n = json_array_size(want);
     int at = 0;
     for (size_t i = 0; i < n && i < got->n_segments; i++)
-        at = compare_segment(d, (int)i, at, &got->segments[i], json_array_get(want, i), exact);
+        at = compare_segment(d, (int)i, at, &got->segments[i], json_array_get(want, i), exact, by_words);
     if (got->n_segments != n) {
         tokens_part(d, (int)PN_MIN(n, got->n_segments), at);
         differ(d, "%zu segments, expected %zu", got->n_segments, n);
@@ -152,9 +152,12 @@ bool golden_compare(const struct golden_session *s, const json_t *run, bool wind
     if (window)
         compare_window(ret, got, want, s->exact);
     else
-        compare_segments(ret, got, json_object_get(want, "segments"), s->exact);
-    compare_text(ret, "whole text", -1, pn_utf8_strip(pn_str(got->text)),
-                 pn_utf8_strip(text_of(want, "text")));
+        compare_segments(ret, got, json_object_get(want, "segments"), s->exact,
+                         json_is_true(json_object_get(json_object_get(run, "options"), "word_timestamps")));
+    struct pn_str text = pn_str(got->full_text);
+    if (window) /* decode() strips */
+        text = pn_utf8_strip(text);
+    compare_text(ret, "whole text", -1, text, text_of(want, "text"));
     struct pn_str language = text_of(want, "language");
     if (!pn_str_eq(pn_str(got->language), language))
         differ(ret, "language \"%s\", expected \"%.*s\"", got->language, (int)language.len, language.ptr);

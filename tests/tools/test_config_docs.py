@@ -64,4 +64,5 @@ def test_json_tells_origins(config, tmp_path):
     assert entries["server.port"] == {"value": 3, "origin": ".env:2", "effect": True}
     assert entries["server.host"]["origin"] == "--host"
     assert entries["engine.threads"] == {"value": 4, "origin": "env OMP_NUM_THREADS", "effect": True}
-    assert entries["engine.model_dir"] == {"value": "", "origin": "default", "effect": False}
+    assert entries["engine.model_dir"] == {"value": "", "origin": "default", "effect": True}
+    assert entries["recognition.memory_pool"] == {"value": True, "origin": "default", "effect": False}

@@ -63,6 +63,15 @@ static void test_defaults(void **state)
     assert_string_equal(c->log_file, "logs/asr.log");
     assert_string_equal(c->spool_dir, "");
     assert_string_equal(c->decoder, "");
+    assert_string_equal(c->model_dir, "");
+    assert_string_equal(c->precision, "int8");
+    assert_string_equal(c->cache_dir, "");
+    assert_string_equal(c->hf_endpoint, "https://huggingface.co");
+    assert_string_equal(c->modelscope_endpoint, "https://modelscope.cn");
+    assert_string_equal(c->model_url, "");
+    assert_string_equal(c->catalogue, "");
+    assert_string_equal(c->cpu, "auto");
+    assert_true(!c->auto_pull && !c->offline);
     assert_true(c->port == 9999 && c->max_connections == 20 && c->max_http_connections == 1024);
     assert_true(c->ws_timeout_s == 300 && c->max_upload_mb == 100 && c->header_timeout_s == 10);
     assert_true(c->body_timeout_s == 3600 && c->body_min_rate == 1024 && c->keepalive_s == 75);
@@ -116,6 +125,8 @@ static void test_old_names(void **state)
         "ASR_NETWORK_TIMEOUT",
         "WHISPER_MODEL",
         "MODEL_DIR",
+        "HF_ENDPOINT",
+        "MODELSCOPE_ENDPOINT",
         "PINNA_MAX_UPLOAD_MB",
         "PINNA_MAX_AUDIO_SECONDS",
     };

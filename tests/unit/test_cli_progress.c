@@ -33,7 +33,12 @@ static void test_what_it_says(void **state)
     check(view("talk.mp3", 0, 3725, 1), 60, "talk.mp3 [--------------------------]   0% 0:00/1:02:05 0.0x");
     check(view("talk.mp3", 4, -1, 2), 60, "talk.mp3 0:04 2.0x");
     check(view("talk.mp3", 130, 120, 10), 60, "talk.mp3 [##################] 100% 2:10/2:00 13.0x 0:00 left");
-    struct pn_progress_view v = view("b.wav", 0, -1, 0);
+    struct pn_progress_view v = view("base.pt", 30e6, 145.2e6, 10);
+    v.bytes = true;
+    check(v, 70, "base.pt [#####-----------------]  20% 30.0/145.2 MB 3.0 MB/s 0:38 left");
+    v.duration_s = -1;
+    check(v, 70, "base.pt 30.0 MB 3.0 MB/s");
+    v = view("b.wav", 0, -1, 0);
     v.file = 2;
     v.n_files = 12;
     check(v, 60, "[2/12] b.wav 0:00 0.0x");

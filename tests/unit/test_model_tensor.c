@@ -80,9 +80,16 @@ static void test_what_may_be_asked(void **state)
         int64_t from, n;
         int want;
     } CASES[] = {
-        { 0, 64, 0 },           { 32, 32, 0 },          { 64, 0, 0 },          { 0, 31, -PN_EINVAL },
-        { 1, 32, -PN_EINVAL },  { 0, 96, -PN_EINVAL },  { -32, 32, -PN_EINVAL }, { 96, 0, -PN_EINVAL },
-        { 0, -32, -PN_EINVAL }, { 32, INT64_MAX, -PN_EINVAL },
+        { 0, 64, 0 },
+        { 32, 32, 0 },
+        { 64, 0, 0 },
+        { 0, 31, -PN_EINVAL },
+        { 1, 32, -PN_EINVAL },
+        { 0, 96, -PN_EINVAL },
+        { -32, 32, -PN_EINVAL },
+        { 96, 0, -PN_EINVAL },
+        { 0, -32, -PN_EINVAL },
+        { 32, INT64_MAX, -PN_EINVAL },
     };
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++)
         assert_int_equal(pn_tensor_f32(&t, CASES[i].from, CASES[i].n, out), CASES[i].want);
@@ -124,10 +131,11 @@ static void test_impossible_sizes(void **state)
     }
 }
 
-/* One block of each type by hand: d = 2, m = -1, nibbles (and bytes) that count, high bits of odd elements. */
+/* One block of each type by hand: d = 2, m = -1, nibbles (and bytes) that count, high bits of odd elements.
+ */
 static void test_blocks_by_hand(void **state)
 {
-    static const struct {
+    const struct {
         enum pn_dtype dtype;
         int zero, fifth;
         float m;

@@ -68,7 +68,8 @@ static int add_rest(struct slicer *s, size_t from, size_t n, struct pn_span span
     bool any = false;
     for (size_t i = from; i < n; i++)
         any = any || s->tokens[i] < s->v->eot;
-    return any ? add(s, from, n, time_of(s, s->tokens[from]), s->offset + FRAME_OFFSET(span.size)) : 0;
+    double start = time_of(s, s->tokens[from]), end = s->offset + FRAME_OFFSET(span.size);
+    return any ? add(s, from, n, start, PN_MAX(start, end)) : 0;
 }
 
 static int add_whole(struct slicer *s, size_t n, struct pn_span span)

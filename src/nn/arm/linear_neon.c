@@ -5,6 +5,7 @@
  * missing is added with the zero point. A tile keeps two sums a column and joins them at its end. */
 #include "nn/arm/math_neon.h"
 #include "nn/kern_levels.h"
+#include "nn/quantize.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -175,14 +176,12 @@ static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row 
     size_t padded = (size_t)(k + 3) / 4 * 4;
     float low, high;
     bool number = range(x, k, &low, &high);
-    float scale = (high - low) / 255;
-    if (!number || !(scale > 0) || isinf(scale)) {
+    float inverse = pn_quant_range(low, high, !number, ret);
+    if (inverse == 0) {
         memset(q, 0, padded);
-        *ret = (struct pn_quant_row){ .scale = number && low == high ? 1 : NAN, .zero = 0 };
         return;
     }
-    float inverse = 1 / scale;
-    int32x4_t zero = vdupq_n_s32(vgetq_lane_s32(vcvtnq_s32_f32(vdupq_n_f32(-low * inverse)), 0));
+    int32x4_t zero = vdupq_n_s32(ret->zero);
     for (int i = 0; i < k; i += 4) {
         float32x4_t v = vmulq_n_f32(load(x + i, k - i), inverse);
         int16x4_t words = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(v), zero));
@@ -190,7 +189,6 @@ static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row 
         vst1_lane_u32((uint32_t *)(void *)(q + i), vreinterpret_u32_u8(bytes), 0);
     }
     memset(q + k, 0, padded - (size_t)k);
-    *ret = (struct pn_quant_row){ .scale = scale, .zero = vgetq_lane_s32(zero, 0) };
 }
 
 void pn_kern_linear_neon(struct pn_kern *k)

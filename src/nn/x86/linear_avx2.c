@@ -7,6 +7,7 @@
  *
  * The loops over a tile are unrolled by pragma: else gcc keeps the sums in memory. */
 #include "nn/kern_levels.h"
+#include "nn/quantize.h"
 #include "nn/x86/math_avx2.h"
 
 #include <math.h>
@@ -270,15 +271,13 @@ static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row 
 {
     float low, high;
     bool nan = range(x, k, &low, &high);
-    float scale = (high - low) / 255;
-    if (nan || !(scale > 0) || isinf(scale)) {
+    float inverse = pn_quant_range(low, high, nan, ret);
+    if (inverse == 0) {
         memset(q, 0, (size_t)(k + 3) / 4 * 4);
-        *ret = (struct pn_quant_row){ .scale = low == high && !nan ? 1 : NAN, .zero = 0 };
         return;
     }
-    float inverse = 1 / scale;
     __m256 by = _mm256_set1_ps(inverse);
-    __m256i zero = _mm256_set1_epi32((int32_t)lrintf(-low * inverse));
+    __m256i zero = _mm256_set1_epi32(ret->zero);
     int i = 0;
     for (; i + 8 <= k; i += 8)
         _mm_storel_epi64((__m128i *)(q + i), quantize8(_mm256_loadu_ps(x + i), by, zero));
@@ -288,7 +287,6 @@ static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row 
         memset(last + (k - i), 0, (size_t)(8 - (k - i)));
         memcpy(q + i, last, (size_t)((k + 3) / 4 * 4 - i));
     }
-    *ret = (struct pn_quant_row){ scale, _mm256_extract_epi32(zero, 0) };
 }
 
 void pn_kern_linear_avx2(struct pn_kern *k)

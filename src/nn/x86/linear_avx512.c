@@ -3,11 +3,12 @@
  * The product is tiled as in linear_vnni.c: up to six rows by one panel, the next panel fetched meanwhile.
  * Every output is one chain of fused multiply-adds over k, from zero, whatever tile its row is in. */
 #include "nn/kern_levels.h"
+#include "nn/quantize.h"
 #include "nn/x86/store_avx512.h"
 
 #include "base/attr.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -123,8 +124,8 @@ static void gemm_f32_avx512(const struct pn_gemm_f32 *g)
 
 /* ---- quantisation ---- */
 
-/* Smallest and largest of x and 0; NaN in *ret_hi when one of them is not a number. */
-static void range(const float *x, int k, float *ret_lo, float *ret_hi)
+/* Smallest and largest of x and 0; returns whether one of x is not a number. */
+static bool range(const float *x, int k, float *ret_lo, float *ret_hi)
 {
     __m512 lo = _mm512_setzero_ps(), hi = lo;
     __mmask16 nan = 0;
@@ -135,30 +136,27 @@ static void range(const float *x, int k, float *ret_lo, float *ret_hi)
         hi = _mm512_max_ps(hi, v);
     }
     *ret_lo = _mm512_reduce_min_ps(lo);
-    *ret_hi = nan ? NAN : _mm512_reduce_max_ps(hi);
+    *ret_hi = _mm512_reduce_max_ps(hi);
+    return nan;
 }
 
 static void quantize_row_avx512(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
 {
     float lo, hi;
-    range(x, k, &lo, &hi);
+    bool nan = range(x, k, &lo, &hi);
     size_t padded = (size_t)(k + 3) / 4 * 4;
-    float scale = hi / 255.0f - lo / 255.0f;
-    if (isnan(scale) || isinf(scale) || scale < 1e-30f) {
+    float inverse = pn_quant_range(lo, hi, nan, ret);
+    if (inverse == 0) {
         memset(q, 0, padded);
-        *ret = (struct pn_quant_row){ .scale = isfinite(scale) ? 1.0f : NAN, .zero = 0 };
         return;
     }
-    float per = 1.0f / scale;
-    int zero = (int)nearbyintf(-lo * per);
-    const __m512i offset = _mm512_set1_epi32(zero), none = _mm512_setzero_si512();
+    const __m512i offset = _mm512_set1_epi32(ret->zero), none = _mm512_setzero_si512();
     for (int i = 0; i < k; i += 16) {
-        __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(pn_tail_mask(k - i), x + i), _mm512_set1_ps(per));
+        __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(pn_tail_mask(k - i), x + i), _mm512_set1_ps(inverse));
         __m512i n = _mm512_add_epi32(_mm512_cvtps_epi32(v), offset);
         _mm512_mask_cvtusepi32_storeu_epi8(q + i, pn_tail_mask(k - i), _mm512_max_epi32(n, none));
     }
     memset(q + k, 0, padded - (size_t)k);
-    *ret = (struct pn_quant_row){ .scale = scale, .zero = zero };
 }
 
 void pn_kern_linear_avx512(struct pn_kern *k)

@@ -105,18 +105,42 @@ static inline __attribute__((always_inline)) void tile_sums(const struct walk *t
     EACH_ROW(STORE_ROW);
 }
 
+/* Sixteen columns from j on, of all rows of the tile; `e` is a constant where this is inlined. */
+static inline __attribute__((always_inline)) void finish_columns(const struct pn_gemm_u8s8 *g, int row,
+                                                                 int rows, int j, const int32_t *sums,
+                                                                 enum pn_epilogue e)
+{
+    const __m512i w_sum = _mm512_load_si512(g->w_sum + j);
+    const __m512 w_scale = _mm512_load_ps(g->w_scale + j), bias = _mm512_load_ps(g->bias + j);
+    const __mmask16 mask = pn_tail_mask(g->n_to - j);
+    const struct pn_quant_row *q = &g->rows[row];
+    float *y = g->y + row * g->ldy + j;
+    for (int r = 0; r < rows; r++, q++, sums += PN_PANEL, y += g->ldy) {
+        __m512i s = _mm512_mullo_epi32(_mm512_set1_epi32(q->zero), w_sum);
+        s = _mm512_sub_epi32(_mm512_load_si512(sums), s);
+        __m512 scale = _mm512_mul_ps(_mm512_set1_ps(q->scale), w_scale);
+        pn_store_avx512(y, mask, _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), scale, bias), e);
+    }
+}
+
 /* Zero points, scales, bias and epilogue for the sums of rows [row, row + rows) and the panel at column j. */
 static void finish(const struct pn_gemm_u8s8 *g, int row, int rows, int j, const struct sums *sums)
 {
-    for (int r = 0; r < rows; r++) {
-        const struct pn_quant_row *q = &g->rows[row + r];
-        const __m512i zero = _mm512_set1_epi32(q->zero);
-        for (int v = 0; v < PN_PANEL && j + v < g->n_to; v += 16) {
-            __m512i s = _mm512_mullo_epi32(zero, _mm512_load_si512(g->w_sum + j + v));
-            s = _mm512_sub_epi32(_mm512_load_si512(&sums->of[r][v]), s);
-            __m512 scale = _mm512_mul_ps(_mm512_set1_ps(q->scale), _mm512_load_ps(g->w_scale + j + v));
-            __m512 y = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), scale, _mm512_load_ps(g->bias + j + v));
-            pn_store_avx512(g->y + (row + r) * g->ldy + j + v, pn_tail_mask(g->n_to - j - v), y, g->epilogue);
+    for (int v = 0; v < PN_PANEL && j + v < g->n_to; v += 16) {
+        const int32_t *s = &sums->of[0][v];
+        switch (g->epilogue) {
+        case PN_STORE:
+            finish_columns(g, row, rows, j + v, s, PN_STORE);
+            break;
+        case PN_GELU:
+            finish_columns(g, row, rows, j + v, s, PN_GELU);
+            break;
+        case PN_RELU:
+            finish_columns(g, row, rows, j + v, s, PN_RELU);
+            break;
+        case PN_ADD:
+            finish_columns(g, row, rows, j + v, s, PN_ADD);
+            break;
         }
     }
 }
