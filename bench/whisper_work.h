@@ -6,8 +6,9 @@
 #include "asr/whisper/model.h"
 #include "machine.h"
 
-/* A 30 s window with its cross keys and values: linear layers at the precision's peak, convolutions and
- * attention at the f32 peak; softmax, norms and GELU free. */
+/* A 30 s window with its cross keys and values: linear layers at the precision's peak, attention
+ * at half of int8's (its products are of 16 bits) or at f32's, convolutions at f32's; softmax, norms and GELU
+ * free. */
 double pn_encoder_limit_ms(const struct pn_whisper *w, const struct bench_machine *p, int threads);
 /* A token of one of `batch` streams: the weights read once for all, its own keys and values, or the
  * arithmetic if that takes longer. */

@@ -8,9 +8,9 @@
 #include "asr/models.h"
 #include "asr/scheduler.h"
 #include "base/clock.h"
-#include "pinna.h"
 #include "text/language.h"
 
+#include <pinna.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,7 @@
 /* api_result.c - results of the public library, and its structs that carry their size. */
 #include "cli/api.h"
 
-#include "pinna.h"
-
+#include <pinna.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

@@ -38,7 +38,7 @@ int pn_json_object(struct pn_str text, const char *what, size_t at, json_t **ret
         return r;
     json_error_t e;
     json_t *j = json_loadb(text.len ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &e);
-    if (!j && json_error_code(&e) == json_error_out_of_memory)
+    if (!j && !e.text[0]) /* jansson has words for everything but a failed allocation */
         return pn_fail(err, PN_ENOMEM, "%s: no memory for it", what);
     if (!j)
         return pn_fail(err, PN_EFORMAT, "%s: byte %zu: %.100s", what, at + (size_t)PN_MAX(e.position, 0),

@@ -141,8 +141,7 @@ int pn_packed_writer_new(const char *path, const struct pn_packed_key *key, stru
 /* Anonymous memory on a huge page's boundary, so that the kernel can use them. */
 static void *map_memory(size_t size)
 {
-    uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return p;
     size_t skip = (size_t)(round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p);

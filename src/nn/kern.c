@@ -7,12 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#ifdef PN_KERN_NONE
-void pn_kern_none(struct pn_kern *k)
-{
-}
-#endif
-
 struct level {
     unsigned cpu; /* the bit that it needs */
     void (*fill)(struct pn_kern *k);
@@ -31,7 +25,6 @@ static const struct level LEVELS[] = {
     { PN_CPU_AVX512, pn_kern_attention_avx512 },
     { PN_CPU_VNNI, pn_kern_linear_vnni },
     { PN_CPU_VNNI, pn_kern_attention_vnni },
-    { PN_CPU_FP16, pn_kern_attention_fp16 },
 #elif defined(__aarch64__)
     { PN_CPU_NEON, pn_kern_linear_neon },
     { PN_CPU_NEON, pn_kern_vec_neon },
@@ -44,7 +37,7 @@ void pn_kern_init(struct pn_kern *k, unsigned cpu)
 {
     *k = (struct pn_kern){ .cpu = cpu };
     for (size_t i = 0; i < PN_ARRAY_LEN(LEVELS); i++)
-        if (LEVELS[i].fill && (LEVELS[i].cpu & cpu) == LEVELS[i].cpu)
+        if ((LEVELS[i].cpu & cpu) == LEVELS[i].cpu)
             LEVELS[i].fill(k);
 }
 

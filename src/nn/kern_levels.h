@@ -19,7 +19,6 @@ void pn_kern_vec_avx512(struct pn_kern *k);
 void pn_kern_attention_avx512(struct pn_kern *k);
 void pn_kern_linear_vnni(struct pn_kern *k); /* gemm_u8s8 */
 void pn_kern_attention_vnni(struct pn_kern *k);
-void pn_kern_attention_fp16(struct pn_kern *k);
 
 /* aarch64 */
 void pn_kern_linear_neon(struct pn_kern *k);

@@ -107,7 +107,8 @@ static void exact_row(const struct head *h, int i, double *s, double *o)
             o[x] += exp(s[j] - max) / sum * (double)h->v[(size_t)j * h->ldv + (size_t)x];
 }
 
-/* Values lie in [-1, 1), so errors of the result are taken as they are; those of a score grow with it. */
+/* Values lie in [-1, 1), so errors of the result are taken as they are; those of a score grow with it and
+ * must be well below. */
 static void check_values(struct pn_check *c, const struct head *h, const float *out, const float *scores,
                          double tolerance)
 {
@@ -125,7 +126,7 @@ static void check_values(struct pn_check *c, const struct head *h, const float *
             worst_score = fmax(worst_score, fabs(s[j] - (double)scores[i * h->n + j]) / top);
     }
     CHECK(c, worst < tolerance, "%s: off by %g", h->name, worst);
-    CHECK(c, worst_score < tolerance, "%s: scores off by %g", h->name, worst_score);
+    CHECK(c, worst_score < tolerance / 4, "%s: scores off by %g", h->name, worst_score);
 }
 
 static void check_alone(struct pn_check *c, const struct head *h, const float *out, const float *scores)

@@ -10,17 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#ifdef PN_LACKS_CHECK_VEC
-void pn_check_vec(struct pn_check *c)
-{
-}
-#endif
-#ifdef PN_LACKS_CHECK_ATTENTION
-void pn_check_attention(struct pn_check *c)
-{
-}
-#endif
-
 static const char *const LEVELS[] = { "c", "avx2", "avx512", "vnni", "fp16", "neon", "dotprod" };
 
 static void (*const CHECKS[])(struct pn_check *) = { pn_check_linear, pn_check_vec, pn_check_attention };

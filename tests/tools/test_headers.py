@@ -1,4 +1,5 @@
 """Every header compiles alone, twice in a row, with both compilers and all warnings."""
+import shutil
 import subprocess
 
 import pytest
@@ -17,6 +18,18 @@ def flags():
             "-Isrc", "-Iinclude", *out.split()]
 
 
+def for_machine(compiler, path, flags):
+    """Headers for one kind of CPU are compiled for it."""
+    if path.startswith("src/nn/x86/"):
+        return compiler, [*flags, "-mavx2", "-mfma", *(f"-mavx512{x}" for x in ("f", "bw", "dq", "vl", "vnni"))]
+    if path.startswith("src/nn/arm/"):
+        if not shutil.which("aarch64-linux-gnu-gcc"):
+            pytest.skip("no cross compiler for aarch64")
+        ours = [f for f in flags if f.startswith(("-std", "-D", "-Isrc", "-Iinclude"))]
+        return ("aarch64-linux-gnu-gcc", ours) if compiler == "gcc" else (compiler, [*ours, "--target=aarch64-linux-gnu"])
+    return compiler, flags
+
+
 def compile_alone(compiler, path, flags, code=None):
     """The header is included before itself, so a missing guard shows, too."""
     return subprocess.run([compiler, *flags, *WARNINGS, "-fsyntax-only", "-x", "c", "-include", path, "-"],
@@ -26,6 +39,7 @@ def compile_alone(compiler, path, flags, code=None):
 @pytest.mark.parametrize("compiler", ["gcc", "clang-14"])
 @pytest.mark.parametrize("path", tree.files("src/*.h", "include/*.h"))
 def test_header_compiles_alone(compiler, path, flags):
+    compiler, flags = for_machine(compiler, path, flags)
     r = compile_alone(compiler, path, flags)
     assert r.returncode == 0, r.stderr
 

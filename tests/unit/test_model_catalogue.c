@@ -266,8 +266,7 @@ static void test_locate(void **state)
     assert_int_equal(pn_model_locate(in_dir("ggml-base.bin"), &opt, path, sizeof(path), NULL), 0);
     assert_string_equal(path, in_dir("ggml-base.bin"));
     static const char *const NONE[] = { "/none/there.pt", "none/there", "a/b/c", "../../etc/x",
-                                        "huge",           "",           "/",     "..",
-                                        "owner/.." };
+                                        "huge",           "",           "..",    "owner/.." };
     for (size_t i = 0; i < PN_ARRAY_LEN(NONE); i++)
         assert_int_equal(pn_model_locate(NONE[i], &opt, path, sizeof(path), NULL), -PN_ENOTFOUND);
     unlink(in_dir("base.pt"));

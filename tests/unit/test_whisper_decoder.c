@@ -272,6 +272,16 @@ static void test_golden_logits(void **state)
     }
 }
 
+static void test_golden_logits_hf(void **state)
+{
+    char dir[PN_FIXTURE_PATH], wav[PN_FIXTURE_PATH], golden[PN_FIXTURE_PATH];
+    PN_SHARED_OR_SKIP("whisper/micro/clips/01.wav", wav);
+    assert_true(pn_fixture_shared("whisper/micro/golden/01.first_logits.npy", golden));
+    whisper_hf_folder(dir);
+    compare_golden(dir, wav, golden, (const int32_t[]){ 50258, 50259, 50359 }, 3);
+    pn_fixture_remove_dir(dir);
+}
+
 /* Logits of a prompt over the window of f32 and of int8, each through its own encoder. */
 static void prompt_logits(const char *path, enum pn_precision p, int n_ctx, float *logits)
 {
@@ -316,7 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_mix), cmocka_unit_test(test_beams),
         cmocka_unit_test(test_refuses_rows),           cmocka_unit_test(test_golden_logits),
-        cmocka_unit_test(test_int8_is_close),
+        cmocka_unit_test(test_golden_logits_hf),       cmocka_unit_test(test_int8_is_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -286,24 +286,11 @@ static void test_alignment_heads(void **state)
 /* From a folder: config.json, vocab.json, generation_config.json. */
 static void test_hf_folder(void **state)
 {
-    static const char *const FILES[] = { "config.json", "generation_config.json", "vocab.json", "merges.txt",
-                                         "model.safetensors" };
-    char dir[PN_FIXTURE_PATH], from[PN_FIXTURE_PATH], to[PN_FIXTURE_PATH], name[128];
+    char dir[PN_FIXTURE_PATH];
     struct pn_whisper *w = NULL;
     struct pn_err err;
-    PN_SHARED_OR_SKIP("whisper/micro/hf/model.safetensors.gz", from);
-    assert_true(pn_fixture_temp_dir(dir));
-    for (size_t i = 0; i < PN_ARRAY_LEN(FILES); i++) {
-        (void)snprintf(to, sizeof(to), "%.900s/%s", dir, FILES[i]);
-        (void)snprintf(name, sizeof(name), "whisper/micro/hf/%s.gz", FILES[i]);
-        if (pn_fixture_shared(name, from)) {
-            assert_true(pn_fixture_gunzip(from, to));
-        } else {
-            (void)snprintf(name, sizeof(name), "whisper/micro/hf/%s", FILES[i]);
-            assert_true(pn_fixture_shared(name, from));
-            whisper_copy_file(from, to);
-        }
-    }
+    PN_SHARED_OR_SKIP("whisper/micro/hf/model.safetensors.gz", dir);
+    whisper_hf_folder(dir);
     assert_int_equal(open_file(dir, PN_F32, false, &w, &err), 0);
     assert_int_equal(w->n_align_heads, 2);
     assert_int_equal(w->align_heads[0], 2);

@@ -60,6 +60,25 @@ void whisper_micro_file(char dir[PN_FIXTURE_PATH], char path[PN_FIXTURE_PATH])
     whisper_copy_file(from, ranks);
 }
 
+void whisper_hf_folder(char dir[PN_FIXTURE_PATH])
+{
+    static const char *const FILES[] = { "config.json", "generation_config.json", "vocab.json", "merges.txt",
+                                         "model.safetensors" };
+    char from[PN_FIXTURE_PATH], to[PN_FIXTURE_PATH], name[128];
+    assert_true(pn_fixture_temp_dir(dir));
+    for (size_t i = 0; i < PN_ARRAY_LEN(FILES); i++) {
+        (void)snprintf(to, sizeof(to), "%.900s/%s", dir, FILES[i]);
+        (void)snprintf(name, sizeof(name), "whisper/micro/hf/%s.gz", FILES[i]);
+        if (pn_fixture_shared(name, from)) {
+            assert_true(pn_fixture_gunzip(from, to));
+            continue;
+        }
+        (void)snprintf(name, sizeof(name), "whisper/micro/hf/%s", FILES[i]);
+        assert_true(pn_fixture_shared(name, from));
+        whisper_copy_file(from, to);
+    }
+}
+
 void whisper_case_open(struct whisper_case *c, const char *path, enum pn_precision p, int threads)
 {
     char ranks[PN_FIXTURE_PATH] = "";

@@ -23,6 +23,9 @@ void whisper_random_file(const struct pn_whisper_dims *d, char dir[PN_FIXTURE_PA
 /* The trained micro model of tests/data with its rank file, unpacked into a fresh folder. */
 void whisper_micro_file(char dir[PN_FIXTURE_PATH], char path[PN_FIXTURE_PATH]);
 
+/* The shared micro model as a Hugging Face folder, unpacked into a fresh one; it must be there. */
+void whisper_hf_folder(char dir[PN_FIXTURE_PATH]);
+
 /* Without a packed file. Rank files are looked for beside the model and in the shared folder. */
 void whisper_case_open(struct whisper_case *c, const char *path, enum pn_precision p, int threads);
 void whisper_case_close(struct whisper_case *c);

@@ -48,32 +48,6 @@ void pn_beam_start(struct pn_beam *b)
     b->source[0] = 0;
 }
 
-/* ids[0..n) are sorted; puts `id` in its place, and drops the last if there are k. */
-static int insert(const float *row, int32_t *ids, int n, int k, int32_t id)
-{
-    int at = n < k ? n : k - 1;
-    while (at > 0 && row[ids[at - 1]] < row[id]) {
-        ids[at] = ids[at - 1];
-        at--;
-    }
-    ids[at] = id;
-    return n < k ? n + 1 : k;
-}
-
-void pn_top_k(const float *row, int n, int k, int32_t *ids)
-{
-    enum { BLOCK = 256 }; /* most blocks hold nothing of interest: one vector maximum passes them */
-    int found = 0;
-    for (int from = 0; from < n; from += BLOCK) {
-        int to = PN_MIN(from + BLOCK, n);
-        if (found == k && !(pn_kern()->max(row + from, (size_t)(to - from)) > row[ids[k - 1]]))
-            continue;
-        for (int i = from; i < to; i++)
-            if (found < k || row[i] > row[ids[k - 1]])
-                found = insert(row, ids, found, k, i);
-    }
-}
-
 static int gather(const struct pn_beam *b, const float *const *rows, int n_vocab, struct candidate *out)
 {
     int n = 0, k = PN_MIN(b->size + 1, n_vocab);

@@ -28,7 +28,4 @@ bool pn_beam_step(struct pn_beam *b, const float *const *rows, int n_vocab, int3
 /* No further step: live beams, best first, count as ended until there are `size`. */
 void pn_beam_finish(struct pn_beam *b);
 
-/* The k highest of row[0..n), highest first, lower id first on ties. */
-void pn_top_k(const float *row, int n, int k, int32_t *ids);
-
 #endif

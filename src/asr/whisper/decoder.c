@@ -314,6 +314,8 @@ int pn_decoder_run(struct pn_whisper_engine *e, const struct pn_decoder_row *row
     const struct pn_whisper_dims *d = &e->w->dims;
     if (!rows_fine(d, rows, n))
         return -PN_EINVAL;
+    if (n == 0)
+        return 0;
     if (reserve_rows(e, n) < 0 || reserve_logits(e, PN_MIN(count_logits(rows, n), PN_LOGIT_ROWS)) < 0)
         return -PN_ENOMEM;
     struct pass p = { .e = e, .rows = rows, .n = n };

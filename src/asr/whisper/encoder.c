@@ -29,7 +29,7 @@ enum phase {
 struct pn_encoder_run {
     struct pn_whisper_engine *engine;
     struct pn_cross *cross; /* NULL once taken */
-    int n_ctx;
+    int n_ctx, tile_rows;
     enum phase phase;
     int layer, next;           /* `next`: first task of the phase that has not been run */
     int64_t task_us[N_PHASES]; /* time of one task on one thread, as last seen; 0 = not yet */
@@ -52,7 +52,15 @@ struct tile {
 
 static int n_tiles(const struct pn_encoder_run *r)
 {
-    return (r->n_ctx + PN_TILE_ROWS - 1) / PN_TILE_ROWS;
+    return (r->n_ctx + r->tile_rows - 1) / r->tile_rows;
+}
+
+/* As large as tiles may be, but every thread gets as many of them. */
+static int choose_tile_rows(int n_ctx, int threads)
+{
+    int n = (n_ctx + PN_TILE_ROWS - 1) / PN_TILE_ROWS;
+    n = (n + threads - 1) / threads * threads;
+    return (n_ctx + n - 1) / n;
 }
 
 static int n_query_blocks(const struct pn_encoder_run *r)
@@ -121,6 +129,7 @@ int pn_encoder_run_new(struct pn_whisper_engine *e, int n_ctx, struct pn_encoder
         return -PN_ENOMEM;
     }
     *r = (struct pn_encoder_run){ .engine = e, .cross = cross, .n_ctx = n_ctx, .phase = FRONT };
+    r->tile_rows = choose_tile_rows(n_ctx, e->threads);
     lay_out(w, n_ctx, r);
     size_t row = (size_t)w->dims.n_mels;
     memset(r->mel, 0, row * sizeof(float));
@@ -160,8 +169,8 @@ static struct tile tile_of(const struct pn_encoder_run *r, int i, int thread)
 {
     const struct pn_whisper *w = r->engine->w;
     char *at = pn_engine_scratch(r->engine, thread);
-    struct tile t = { .from = i * PN_TILE_ROWS };
-    t.m = PN_MIN(PN_TILE_ROWS, r->n_ctx - t.from);
+    struct tile t = { .from = i * r->tile_rows };
+    t.m = PN_MIN(r->tile_rows, r->n_ctx - t.from);
     t.norm = (float *)(void *)at;
     at += pn_floats(PN_TILE_ROWS, w->dims.n_audio_state);
     t.hidden = (float *)(void *)at;

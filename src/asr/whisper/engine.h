@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 enum {
-    PN_TILE_ROWS = 96,    /* encoder rows that go through a whole layer together: their f32 values and one
-                             layer's int8 weights share an L2 cache */
+    PN_TILE_ROWS = 72,    /* at most so many encoder rows go through a layer together: their f32 values and
+                             one layer's int8 weights share an L2 cache; kernels like multiples of 6 */
     PN_ATTEND_ROWS = 128, /* queries of an encoder attention task */
     PN_CROSS_ROWS = 16,   /* rows of one window that read its keys and values together */
     PN_LOGIT_ROWS = 32,   /* rows whose logits are computed together */

@@ -40,6 +40,32 @@ double pn_rng_next(struct pn_rng *r)
     return (double)(out >> 11) * 0x1p-53;
 }
 
+/* ids[0..n) are sorted; puts `id` in its place, and drops the last if there are k. */
+static int insert(const float *row, int32_t *ids, int n, int k, int32_t id)
+{
+    int at = n < k ? n : k - 1;
+    while (at > 0 && row[ids[at - 1]] < row[id]) {
+        ids[at] = ids[at - 1];
+        at--;
+    }
+    ids[at] = id;
+    return n < k ? n + 1 : k;
+}
+
+void pn_top_k(const float *row, int n, int k, int32_t *ids)
+{
+    enum { BLOCK = 256 }; /* most blocks hold nothing of interest: one vector maximum passes them */
+    int found = 0;
+    for (int from = 0; from < n; from += BLOCK) {
+        int to = PN_MIN(from + BLOCK, n);
+        if (found == k && !(pn_kern()->max(row + from, (size_t)(to - from)) > row[ids[k - 1]]))
+            continue;
+        for (int i = from; i < to; i++)
+            if (found < k || row[i] > row[ids[k - 1]])
+                found = insert(row, ids, found, k, i);
+    }
+}
+
 static bool hopeless(float max)
 {
     return !(max > -INFINITY) || isinf(max);
@@ -47,14 +73,11 @@ static bool hopeless(float max)
 
 struct pn_choice pn_choose_best(const float *logits, int n, int32_t eot)
 {
-    const struct pn_kern *kern = pn_kern();
-    float max = kern->max(logits, (size_t)n);
-    int32_t best = 0;
-    while (best < n && !(logits[best] == max))
-        best++;
-    if (hopeless(max) || best == n)
+    int32_t best;
+    pn_top_k(logits, n, 1, &best);
+    if (hopeless(logits[best]))
         return (struct pn_choice){ eot, PN_HOPELESS_LOGPROB };
-    return (struct pn_choice){ best, max - kern->logsumexp(logits, (size_t)n) };
+    return (struct pn_choice){ best, logits[best] - pn_kern()->logsumexp(logits, (size_t)n) };
 }
 
 /* The first i at which the running sum of p exceeds `at`; blocks are summed first, because one long chain of

@@ -24,6 +24,9 @@ struct pn_rng {
 void pn_rng_seed(struct pn_rng *r, uint64_t seed, uint64_t window, uint64_t sequence);
 double pn_rng_next(struct pn_rng *r); /* [0, 1) */
 
+/* The k highest of row[0..n), highest first, lower id first on ties; k is 1..n. */
+void pn_top_k(const float *row, int n, int k, int32_t *ids);
+
 struct pn_choice {
     int32_t token;
     float logprob; /* of log-softmax(logits), temperature left out */

@@ -69,7 +69,7 @@ static int add_rest(struct slicer *s, size_t from, size_t n, struct pn_span span
     for (size_t i = from; i < n; i++)
         any = any || s->tokens[i] < s->v->eot;
     double start = time_of(s, s->tokens[from]), end = s->offset + FRAME_OFFSET(span.size);
-    return any ? add(s, from, n, start, PN_MAX(start, end)) : 0;
+    return any ? add(s, from, n, start, PN_MAX(start + STEP, end)) : 0; /* a length of 0 would blank it */
 }
 
 static int add_whole(struct slicer *s, size_t n, struct pn_span span)

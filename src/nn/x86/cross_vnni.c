@@ -234,6 +234,13 @@ static void score_panel(int d, const uint8_t *keys, const float *key_scale, cons
     store_scores(s + 48, high.d, low.d, key_scale + 48, query);
 }
 
+/* A panel's values, which are wanted next: memory goes on working during the softmax. */
+static inline void prefetch_values(int d, const int8_t *values)
+{
+    for (int i = 0; i < PANEL * d; i += 64)
+        _mm_prefetch((const char *)values + i, _MM_HINT_T1);
+}
+
 /* Rows are scored panel by panel, in turns, so that keys come from memory once. */
 static void all_scores(const struct pn_attend *a, const struct packed *p)
 {
@@ -243,12 +250,14 @@ static void all_scores(const struct pn_attend *a, const struct packed *p)
         for (int i = from; i < to; i++)
             query[i - from] = quantize_query(a->d, a->q + (size_t)i * a->ldq, p,
                                              row_views(a->scratch, i, p->padded, a->d).q);
-        for (int j = 0; j < p->padded; j += PANEL)
+        for (int j = 0; j < p->padded; j += PANEL) {
+            prefetch_values(a->d, p->values + (size_t)j * (size_t)a->d);
             for (int i = from; i < to; i++) {
                 struct row r = row_views(a->scratch, i, p->padded, a->d);
                 score_panel(a->d, p->keys + (size_t)j * (size_t)a->d, p->key_scale + j, r.q, query[i - from],
                             r.s + j);
             }
+        }
     }
 }
 

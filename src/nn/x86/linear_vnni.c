@@ -1,7 +1,7 @@
 /* linear_vnni.c - u8 x s8 products with AVX-512 VNNI.
  *
  * A tile is up to six rows by one panel: 24 accumulators, and four loads of weights serve six rows. All rows
- * of the call pass over a panel while it lies in the nearest caches, and fetch the next panel meanwhile, a
+ * of the call pass over a panel while it lies in the nearest caches, and fetch what comes next meanwhile, a
  * share in each pass: with few rows the weights come from memory, and computing must not wait for them.
  * Sums of integers are exact, so neither the tile that a row lands in nor the order over k can be seen. */
 #include "nn/kern_levels.h"
@@ -9,11 +9,14 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum {
     TILE = 6,
-    STEP = PN_PANEL * 4,    /* bytes of weights for four inputs */
+    STEP = PN_PANEL * 4, /* bytes of weights for four inputs */
+    FEW_PASSES = 3,      /* up to here a panel is taken in parts of PART inputs, which stay in L1 */
+    PART = 256,
     BLOCK_BYTES = 256 << 10 /* activations that stay in L2 while the panels pass by */
 };
 
@@ -23,8 +26,9 @@ struct walk {
     size_t lda;
     const int8_t *w;
     int steps;         /* k / 4 */
-    const char *fetch; /* of the next panel: `stride` bytes a step */
+    const char *fetch; /* what comes next: `stride` bytes a step; may end behind the weights */
     size_t stride;
+    bool more; /* go on from the sums that are there */
 };
 
 struct sums {
@@ -67,6 +71,12 @@ static inline void store_row(int32_t *out, const struct columns *sum)
     _mm512_store_si512(out + 48, sum->v3);
 }
 
+static inline void load_row(const int32_t *from, struct columns *ret)
+{
+    *ret = (struct columns){ _mm512_load_si512(from), _mm512_load_si512(from + 16),
+                             _mm512_load_si512(from + 32), _mm512_load_si512(from + 48) };
+}
+
 /* Does `what` to each row of the tile; a constant `rows` leaves the others out. */
 #define EACH_ROW(what) \
     do {               \
@@ -89,6 +99,9 @@ static inline __attribute__((always_inline)) void tile_sums(const struct walk *t
 {
     const struct columns none = { 0 };
     struct columns c0 = none, c1 = none, c2 = none, c3 = none, c4 = none, c5 = none;
+#define LOAD_ROW(r) load_row(ret->of[r], &c##r)
+    if (t->more)
+        EACH_ROW(LOAD_ROW);
     const uint8_t *a = t->a, *a3 = t->a + 3 * t->lda;
     const int8_t *w = t->w;
     const char *fetch = t->fetch;
@@ -157,37 +170,82 @@ static void finish(const struct pn_gemm_u8s8 *g, int row, int rows, int j, const
     TILE_SUMS(4, lines) \
     TILE_SUMS(5, lines) \
     TILE_SUMS(6, lines)
+TILES(0)
 TILES(1)
 TILES(2)
-TILES(4)
 
 typedef void (*sums_fn)(const struct walk *t, struct sums *ret);
 
 /* By lines to fetch a step and rows. */
 static const sums_fn SUMS[3][TILE] = {
+    { sums_1_0, sums_2_0, sums_3_0, sums_4_0, sums_5_0, sums_6_0 },
     { sums_1_1, sums_2_1, sums_3_1, sums_4_1, sums_5_1, sums_6_1 },
     { sums_1_2, sums_2_2, sums_3_2, sums_4_2, sums_5_2, sums_6_2 },
-    { sums_1_4, sums_2_4, sums_3_4, sums_4_4, sums_5_4, sums_6_4 },
 };
 
-/* Rows [from, from + m) over all panels: the rows are dealt out evenly, 20 as 5 5 5 5 and not as 6 6 6 2. */
+/* How the rows of a block are dealt out to passes: evenly, 20 as 5 5 5 5 and not as 6 6 6 2. */
+struct deal {
+    int from, m, passes;
+};
+
+static int first_row(const struct deal *d, int pass)
+{
+    return d->from + d->m * pass / d->passes;
+}
+
+/* One pass after the other over the part of a panel that begins with `t->w`, after `done` inputs. */
+static void part_sums(const struct pn_gemm_u8s8 *g, const struct deal *d, struct walk *t, size_t done,
+                      struct sums *sums)
+{
+    const sums_fn *sums_of = SUMS[d->passes == 1 ? 0 : 2];
+    t->fetch = (const char *)t->w + (size_t)STEP * t->steps;
+    t->more = done > 0;
+    for (int p = 0; p < d->passes; p++, t->fetch += t->stride * (size_t)t->steps) {
+        int row = first_row(d, p);
+        t->a = g->a + row * g->lda + done;
+        sums_of[first_row(d, p + 1) - row - 1](t, &sums[p]);
+    }
+}
+
+/* Few rows: computing takes about as long as fetching, and evenly mixed only in small parts. One pass alone
+ * computes while it waits, and the CPU sees its stream by itself. */
+static void panel_in_parts(const struct pn_gemm_u8s8 *g, const struct deal *d, int j)
+{
+    struct sums sums[FEW_PASSES];
+    struct walk t = { .lda = g->lda, .stride = (size_t)(STEP / d->passes) };
+    for (int done = 0; done < g->k; done += 4 * t.steps) {
+        t.w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + (size_t)done * PN_PANEL;
+        t.steps = (d->passes == 1 ? g->k : PN_MIN(PART, g->k - done)) / 4;
+        part_sums(g, d, &t, done, sums);
+    }
+    for (int p = 0; p < d->passes; p++)
+        finish(g, first_row(d, p), first_row(d, p + 1) - first_row(d, p), j, &sums[p]);
+}
+
+static void panel_at_once(const struct pn_gemm_u8s8 *g, const struct deal *d, int j)
+{
+    size_t panel = (size_t)g->k * PN_PANEL;
+    struct walk t = { .lda = g->lda, .steps = g->k / 4, .stride = (size_t)(STEP / d->passes) };
+    struct sums sums;
+    t.w = g->w + (size_t)(j / PN_PANEL) * panel;
+    t.fetch = (const char *)t.w + panel;
+    for (int p = 0; p < d->passes; p++, t.fetch += t.stride * (size_t)t.steps) {
+        int row = first_row(d, p), rows = first_row(d, p + 1) - row;
+        t.a = g->a + row * g->lda;
+        SUMS[1][rows - 1](&t, &sums);
+        finish(g, row, rows, j, &sums);
+    }
+}
+
+/* Rows [from, from + m) over all panels. */
 static void rows_u8s8(const struct pn_gemm_u8s8 *g, int from, int m)
 {
-    int passes = (m + TILE - 1) / TILE;
-    size_t panel = (size_t)g->k * PN_PANEL;
-    const sums_fn *sums_of = SUMS[passes == 1 ? 2 : passes < 4 ? 1 : 0];
-    struct walk t = { .lda = g->lda, .steps = g->k / 4, .stride = (size_t)(STEP / passes) };
-    struct sums sums;
-    for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
-        t.w = g->w + (size_t)(j / PN_PANEL) * panel;
-        t.fetch = (const char *)t.w + (j + PN_PANEL < g->n_to ? panel : 0);
-        for (int p = 0; p < passes; p++, t.fetch += t.stride * (size_t)t.steps) {
-            int row = from + m * p / passes, rows = from + m * (p + 1) / passes - row;
-            t.a = g->a + row * g->lda;
-            sums_of[rows - 1](&t, &sums);
-            finish(g, row, rows, j, &sums);
-        }
-    }
+    struct deal d = { .from = from, .m = m, .passes = (m + TILE - 1) / TILE };
+    for (int j = g->n_from; j < g->n_to; j += PN_PANEL)
+        if (d.passes <= FEW_PASSES)
+            panel_in_parts(g, &d, j);
+        else
+            panel_at_once(g, &d, j);
 }
 
 static void gemm_u8s8_vnni(const struct pn_gemm_u8s8 *g)
