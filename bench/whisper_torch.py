@@ -4,6 +4,7 @@ whisper_torch.py MODEL THREADS: no checkpoint is needed, the weights are random;
 are in, filters and sampling are not. Run it with OPENBLAS_CORETYPE=SkylakeX on CPUs that OpenBLAS does not know.
 """
 import math
+import re
 import sys
 import time
 
@@ -63,9 +64,19 @@ def milliseconds(run, rounds, threads):
     return sorted(times)[rounds // 2], min(times)
 
 
+def fast_blas():
+    """Whether a tuned BLAS is really loaded: with the reference one (Debian's default) PyTorch takes 17 times as
+    long, and a comparison would say nothing."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        return re.search(r"/lib(openblas|blis|mkl_)", maps.read()) is not None
+
+
 def main():
     name, threads = sys.argv[1], int(sys.argv[2])
     s, n_layers, mels = SIZES[name]
+    if not fast_blas():
+        print("  PyTorch: not measured, it is on the reference BLAS here (libopenblas0-pthread is the fast one)")
+        return
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     conv1, conv2 = torch.randn(s, mels, 3) / 15, torch.randn(s, s, 3) / 40

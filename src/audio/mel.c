@@ -4,6 +4,7 @@
 
 #include "audio/mel_filters.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -45,10 +46,11 @@ float pn_mel_frames(const struct pn_mel *m, const float *samples, int n, float *
     pn_lanes power[PN_FFT_BINS], energy[PN_MEL_MAX_BINS];
     pn_fft400_power(&m->fft, samples, PN_MEL_HOP, power);
     pn_mel_filters_apply(&m->filters, power, energy);
-    float loudest = PN_MEL_SILENCE;
+    float loudest = PN_MEL_SILENCE; /* samples that are no numbers, or beyond all bounds, are silence, too */
     for (int l = 0; l < n; l++)
         for (int b = 0; b < m->filters.n; b++) {
-            float v = energy[b][l] > least ? log2f(energy[b][l]) * log10_of_2 : PN_MEL_SILENCE;
+            float v = energy[b][l] > least && energy[b][l] <= FLT_MAX ? log2f(energy[b][l]) * log10_of_2
+                                                                      : PN_MEL_SILENCE;
             *out++ = v;
             loudest = v > loudest ? v : loudest;
         }

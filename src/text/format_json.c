@@ -13,8 +13,23 @@ static void write_number(struct pn_json *j, const char *key, double v, int decim
     pn_json_fixed(j, v, decimals);
 }
 
-/* All ten keys, in Whisper's order: typed clients require every one. */
-static void write_segment(struct pn_json *j, const struct pn_segment *s)
+/* The words of one segment, as elements of the open array. */
+static void write_words(struct pn_json *j, const struct pn_segment *s)
+{
+    for (size_t i = 0; i < s->n_words; i++) {
+        const struct pn_word *w = &s->words[i];
+        pn_json_begin_object(j);
+        pn_json_key(j, "word");
+        pn_json_cstr(j, w->text);
+        write_number(j, "start", w->start, TIME_DECIMALS);
+        write_number(j, "end", w->end, TIME_DECIMALS);
+        write_number(j, "probability", w->confidence, SCORE_DECIMALS);
+        pn_json_end_object(j);
+    }
+}
+
+/* All ten keys, in Whisper's order: typed clients require every one. With `words` an eleventh. */
+static void write_segment(struct pn_json *j, const struct pn_segment *s, bool words)
 {
     pn_json_begin_object(j);
     pn_json_key(j, "id");
@@ -34,15 +49,21 @@ static void write_segment(struct pn_json *j, const struct pn_segment *s)
     write_number(j, "avg_logprob", s->avg_logprob, SCORE_DECIMALS);
     write_number(j, "compression_ratio", s->compression_ratio, SCORE_DECIMALS);
     write_number(j, "no_speech_prob", s->no_speech_prob, SCORE_DECIMALS);
+    if (words) {
+        pn_json_key(j, "words");
+        pn_json_begin_array(j);
+        write_words(j, s);
+        pn_json_end_array(j);
+    }
     pn_json_end_object(j);
 }
 
-static void write_segments(struct pn_json *j, const struct pn_transcript *t)
+static void write_segments(struct pn_json *j, const struct pn_transcript *t, bool words)
 {
     pn_json_key(j, "segments");
     pn_json_begin_array(j);
     for (size_t i = 0; i < t->n_segments; i++)
-        write_segment(j, &t->segments[i]);
+        write_segment(j, &t->segments[i], words);
     pn_json_end_array(j);
 }
 
@@ -52,7 +73,17 @@ static void write_whisper(struct pn_json *j, const struct pn_transcript *t)
     pn_json_cstr(j, t->text);
     pn_json_key(j, "language");
     pn_json_cstr(j, t->language);
-    write_segments(j, t);
+    write_segments(j, t, t->word_times);
+}
+
+/* OpenAI has words beside the segments, not in them. */
+static void write_all_words(struct pn_json *j, const struct pn_transcript *t)
+{
+    pn_json_key(j, "words");
+    pn_json_begin_array(j);
+    for (size_t i = 0; i < t->n_segments; i++)
+        write_words(j, &t->segments[i]);
+    pn_json_end_array(j);
 }
 
 static void write_verbose(struct pn_json *j, const struct pn_transcript *t)
@@ -65,7 +96,9 @@ static void write_verbose(struct pn_json *j, const struct pn_transcript *t)
     write_number(j, "duration", t->duration, TIME_DECIMALS);
     pn_json_key(j, "text");
     pn_json_cstr(j, t->text);
-    write_segments(j, t);
+    write_segments(j, t, false);
+    if (t->word_times)
+        write_all_words(j, t);
 }
 
 void pn_format_json(const struct pn_transcript *t, bool verbose, struct pn_buf *out)

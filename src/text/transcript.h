@@ -39,7 +39,8 @@ struct pn_transcript {
     const char *full_text;  /* the decoder's whole output, untrimmed (spec whisper 4.12); "" elsewhere */
     const struct pn_segment *segments; /* in time order */
     size_t n_segments;
-    bool final; /* no more will come */
+    bool word_times; /* words were asked for: writers show them */
+    bool final;      /* no more will come */
 };
 
 /* An empty transcript over a fresh arena; the maker fills it, then hands it over. */

@@ -42,9 +42,9 @@ struct golden_difference {
     int token; /* if so: index in the result's tokens, all segments joined */
 };
 
-/* Compares a result with run.result; true when all is equal or within tolerance. `quantised`: the scores are
- * not compared. */
-bool golden_compare(const struct golden_session *s, const json_t *run, bool window,
+/* Compares a result with run.result; ret->text is empty when all is equal or within tolerance. Times and
+ * scores are compared in an exact session only. */
+void golden_compare(const struct golden_session *s, const json_t *run, bool window,
                     const struct pn_transcript *got, struct golden_difference *ret);
 /* True when the reference itself had a near-tie where the tokens part. */
 bool golden_is_near_tie(const json_t *run, const struct golden_difference *d);

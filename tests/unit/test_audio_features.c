@@ -228,6 +228,33 @@ static void test_silence(void **state)
     pn_mel_free(m);
 }
 
+/* Samples from a damaged float recording: rows stay finite, and later ones are not touched. */
+static void test_not_numbers(void **state)
+{
+    float *pcm = noise(32000), row[80];
+    struct pn_mel *m = NULL;
+    assert_int_equal(pn_mel_new(80, &m), 0);
+    pcm[5] = NAN;
+    pcm[3000] = INFINITY;
+    pcm[6000] = 3e38F;
+    struct pn_features *f = make(m, pcm, 32000, PAD);
+    pcm[5] = pcm[3000] = pcm[6000] = 0;
+    struct pn_features *clean = make(m, pcm, 32000, PAD);
+    for (int64_t t = 0; t < 200; t++) {
+        float want[80];
+        pn_features_read(f, t, 1, row);
+        pn_features_read(clean, t, 1, want);
+        for (size_t b = 0; b < PN_ARRAY_LEN(row); b++)
+            assert_true(isfinite(row[b]));
+        if (t > 50)
+            assert_memory_equal(row, want, sizeof(row));
+    }
+    pn_features_free(f);
+    pn_features_free(clean);
+    free(pcm);
+    pn_mel_free(m);
+}
+
 static void test_misuse(void **state)
 {
     static const float ZERO[1];
@@ -247,9 +274,9 @@ static void test_misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filters), cmocka_unit_test(test_spectrum), cmocka_unit_test(test_jfk),
-        cmocka_unit_test(test_tone),    cmocka_unit_test(test_pieces),   cmocka_unit_test(test_padding),
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_filters), cmocka_unit_test(test_spectrum),    cmocka_unit_test(test_jfk),
+        cmocka_unit_test(test_tone),    cmocka_unit_test(test_pieces),      cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_silence), cmocka_unit_test(test_not_numbers), cmocka_unit_test(test_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,46 @@ static void test_verbose_json(void **state)
           "{\"task\":\"transcribe\",\"language\":\"\",\"duration\":1.0,\"text\":\"\",\"segments\":[]}");
 }
 
+/* Words are shown when they were asked for: in the segments as Whisper has them, beside them as OpenAI has.
+ */
+static void test_words(void **state)
+{
+    static const struct pn_word WORDS[] = { { " one", 0.1, 0.30000000000000004, 0.5 },
+                                            { " two.", 0.5, 1, 1 } };
+    static const struct pn_segment SPOKEN[] = {
+        { .end = 1, .text = " one two.", .words = WORDS, .n_words = 2 },
+        { .id = 1, .start = 1, .end = 1, .text = "" },
+    };
+    struct pn_transcript t = { .language = "en",
+                               .task = "transcribe",
+                               .duration = 1,
+                               .text = "one two.",
+                               .segments = SPOKEN,
+                               .n_segments = 2,
+                               .word_times = true };
+#define SCORES \
+    "\"tokens\":[],\"temperature\":0.0,\"avg_logprob\":0.0,\"compression_ratio\":0.0,\"no_speech_prob\":0.0"
+#define TWO                                                                           \
+    "{\"word\":\" one\",\"start\":0.1,\"end\":0.3,\"probability\":0.5},{\"word\":\" " \
+    "two.\",\"start\":0.5,\"end\":1.0,"                                               \
+    "\"probability\":1.0}"
+    check(PN_FORMAT_JSON, &t,
+          "{\"text\":\"one two.\",\"language\":\"en\",\"segments\":["
+          "{\"id\":0,\"seek\":0,\"start\":0.0,\"end\":1.0,\"text\":\" one two.\"," SCORES ",\"words\":[" TWO
+          "]},"
+          "{\"id\":1,\"seek\":0,\"start\":1.0,\"end\":1.0,\"text\":\"\"," SCORES ",\"words\":[]}]}");
+    t.n_segments = 1;
+    check(PN_FORMAT_VERBOSE_JSON, &t,
+          "{\"task\":\"transcribe\",\"language\":\"english\",\"duration\":1.0,\"text\":\"one "
+          "two.\",\"segments\":["
+          "{\"id\":0,\"seek\":0,\"start\":0.0,\"end\":1.0,\"text\":\" one two.\"," SCORES "}],\"words\":[" TWO
+          "]}");
+    t.word_times = false;
+    check(PN_FORMAT_JSON, &t,
+          "{\"text\":\"one two.\",\"language\":\"en\",\"segments\":["
+          "{\"id\":0,\"seek\":0,\"start\":0.0,\"end\":1.0,\"text\":\" one two.\"," SCORES "}]}");
+}
+
 static void test_names(void **state)
 {
     static const char *const names[] = { "text", "json", "srt", "vtt", "tsv", "verbose_json" };
@@ -156,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_tsv),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_verbose_json),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_bounded_output),
         cmocka_unit_test(test_compression_ratio),

@@ -77,6 +77,7 @@ int pn_result_make(const struct pn_result_parts *p, struct pn_transcript **ret)
     t->language = copy_text(t, p->language);
     t->task = p->translate ? "translate" : "transcribe";
     t->duration = p->duration;
+    t->word_times = p->word_times;
     t->final = p->final;
     r = t->model && t->language ? copy_segments(t, p) : -PN_ENOMEM;
     if (r == 0)

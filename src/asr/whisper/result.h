@@ -9,7 +9,7 @@
 struct pn_result_parts {
     const struct pn_vocab *vocab;
     const char *model, *language;
-    bool translate, final;
+    bool translate, word_times, final;
     double duration; /* seconds */
     const struct pn_segment *segments;
     size_t n_segments;

@@ -192,6 +192,7 @@ int pn_transcription_result(const struct pn_transcription *t, struct pn_transcri
                                  .model = t->model->name,
                                  .language = language,
                                  .translate = t->set.opt.translate,
+                                 .word_times = t->set.opt.word_timestamps,
                                  .final = is_over(t),
                                  .duration = duration(t),
                                  .segments = t->segments,

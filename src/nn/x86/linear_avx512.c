@@ -84,15 +84,13 @@ static void finish(const struct pn_gemm_f32 *g, int row, int rows, int j, const 
     TILE_SUMS(6, lines)
 TILES(0)
 TILES(1)
-TILES(2)
 
 typedef void (*sums_fn)(const struct walk *t, struct sums *ret);
 
-/* By lines to fetch an input and rows. One pass alone fetches nothing: the CPU sees its stream by itself. */
-static const sums_fn SUMS[3][TILE] = {
+/* By lines to fetch an input and rows. Few passes fetch nothing: the CPU sees their stream by itself. */
+static const sums_fn SUMS[2][TILE] = {
     { sums_1_0, sums_2_0, sums_3_0, sums_4_0, sums_5_0, sums_6_0 },
     { sums_1_1, sums_2_1, sums_3_1, sums_4_1, sums_5_1, sums_6_1 },
-    { sums_1_2, sums_2_2, sums_3_2, sums_4_2, sums_5_2, sums_6_2 },
 };
 
 /* Rows [from, from + m) over all panels: the rows are dealt out evenly, 20 as 5 5 5 5 and not as 6 6 6 2. */
@@ -100,7 +98,7 @@ static void rows_f32(const struct pn_gemm_f32 *g, int from, int m)
 {
     int passes = (m + TILE - 1) / TILE;
     size_t panel = (size_t)g->k * PN_PANEL;
-    const sums_fn *sums_of = SUMS[passes == 1 ? 0 : passes < 4 ? 2 : 1];
+    const sums_fn *sums_of = SUMS[passes < 4 ? 0 : 1];
     struct walk t = { .lda = g->lda, .k = g->k, .stride = (size_t)(STEP / passes) };
     struct sums sums;
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {

@@ -207,16 +207,18 @@ static void part_sums(const struct pn_gemm_u8s8 *g, const struct deal *d, struct
     }
 }
 
-/* Few rows: computing takes about as long as fetching, and evenly mixed only in small parts. One pass alone
- * computes while it waits, and the CPU sees its stream by itself. */
+/* Few rows: computing takes about as long as fetching, and the two mix evenly only in small parts, all of one
+ * size: each fetches as much as it is long. One pass alone computes while it waits, and the CPU sees its
+ * stream by itself. */
 static void panel_in_parts(const struct pn_gemm_u8s8 *g, const struct deal *d, int j)
 {
     struct sums sums[FEW_PASSES];
     struct walk t = { .lda = g->lda, .stride = (size_t)(STEP / d->passes) };
-    for (int done = 0; done < g->k; done += 4 * t.steps) {
-        t.w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + (size_t)done * PN_PANEL;
-        t.steps = (d->passes == 1 ? g->k : PN_MIN(PART, g->k - done)) / 4;
-        part_sums(g, d, &t, done, sums);
+    const int steps = g->k / 4, parts = d->passes == 1 ? 1 : (g->k + PART - 1) / PART;
+    for (int done = 0, i = 0; i < parts; i++, done += t.steps) {
+        t.w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + (size_t)done * STEP;
+        t.steps = (int)((int64_t)steps * (i + 1) / parts) - done;
+        part_sums(g, d, &t, 4 * (size_t)done, sums);
     }
     for (int p = 0; p < d->passes; p++)
         finish(g, first_row(d, p), first_row(d, p + 1) - first_row(d, p), j, &sums[p]);
