@@ -1,7 +1,8 @@
 /* digest.h - a quick 128-bit fingerprint, to tell versions of a file apart.
  *
  * Not cryptographic, and it need not be: whoever could forge a source with the fingerprint of another could
- * as well write the packed file itself. It runs at every start, over headers and vocabularies of megabytes. */
+ * as well write the packed file itself. It runs at every start, over headers and vocabularies of megabytes.
+ */
 #ifndef PN_MODEL_DIGEST_H
 #define PN_MODEL_DIGEST_H
 

@@ -4,7 +4,9 @@
  * take an index with a compare-and-swap, so a worker that comes late (or sleeps through the loop) takes
  * nothing and nobody waits for it: the caller returns when all indices are done, not when all workers have
  * been heard. Invariant: fn, ctx and n are written only while no index is free; a worker that has read them
- * and then wins an index of the same ticket has read the right ones. */
+ * and then wins an index of the same ticket has read the right ones. For that the ticket is closed before
+ * they are written: else a worker that still holds the last ticket of a finished loop, whose index is its n,
+ * could read a larger n of the next loop and win an index that was never there. */
 #include "nn/pool.h"
 
 #include <linux/futex.h>
@@ -80,7 +82,8 @@ static void work(struct pn_pool *p, uint32_t loop, int thread)
     for (;;) {
         loop_fn fn = atomic_load_explicit(&p->fn, memory_order_relaxed);
         void *ctx = atomic_load_explicit(&p->ctx, memory_order_relaxed);
-        uint32_t n = atomic_load_explicit(&p->n, memory_order_relaxed);
+        uint32_t n =
+            atomic_load_explicit(&p->n, memory_order_acquire); /* who sees it new sees the ticket closed */
         uint32_t i = (uint32_t)t;
         if ((uint32_t)(t >> 32) != loop || i >= n)
             return;
@@ -179,10 +182,11 @@ void pn_pool_run(struct pn_pool *p, int n, void (*fn)(void *ctx, int i, int thre
         return;
     }
     uint32_t loop = atomic_load_explicit(&p->loop, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->ticket, (uint64_t)loop << 32 | UINT32_MAX, memory_order_relaxed); /* closed */
     atomic_store_explicit(&p->fn, fn, memory_order_relaxed);
     atomic_store_explicit(&p->ctx, ctx, memory_order_relaxed);
-    atomic_store_explicit(&p->n, (uint32_t)n, memory_order_relaxed);
     atomic_store_explicit(&p->done, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->n, (uint32_t)n, memory_order_release);
     atomic_store_explicit(&p->ticket, (uint64_t)loop << 32, memory_order_release);
     announce(p, loop);
     work(p, loop, 0);

@@ -74,6 +74,18 @@ static void test_names(void **state)
     assert_null(pn_language_name("english"));
 }
 
+static void test_order(void **state)
+{
+    assert_int_equal(pn_language_index("en"), 0);
+    assert_int_equal(pn_language_index("zh"), 1);
+    assert_int_equal(pn_language_index("yue"), 99);
+    assert_int_equal(pn_language_index("xx"), -1);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pn_language_index(pn_language_at(i)), i);
+    assert_null(pn_language_at(100));
+    assert_null(pn_language_at(-1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +94,7 @@ int main(void)
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_detect_and_nonsense),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
