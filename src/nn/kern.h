@@ -45,7 +45,7 @@ struct pn_gemm_u8s8 {
     size_t lda;
     const struct pn_quant_row *rows; /* [m] */
     const int8_t *w; /* [ceil(n / 64)][k / 4][64][4], -127..127, 64-byte aligned; missing columns are 0 */
-    const float *w_scale; /* [n padded to 64], as w_sum and bias */
+    const float *w_scale; /* [n padded to 64], 64-byte aligned, as w_sum and bias */
     const int32_t *w_sum; /* sum over k of w */
     const float *bias;    /* never NULL: zeros where a layer has none */
     float *y;             /* [m][ldy]; column j at y[i * ldy + j] */

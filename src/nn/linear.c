@@ -245,6 +245,20 @@ void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, flo
     multiply(&p, 0, m, 0, l->n);
 }
 
+void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,
+                    float *lost, size_t ld)
+{
+    const struct pn_quant_row *rows = scratch;
+    const uint8_t *q = (const uint8_t *)scratch + quant_rows_size(m);
+    for (int i = 0; i < m; i++, x += ldx, lost += ld, q += quant_lda(l)) {
+        if (l->precision != PN_INT8)
+            memset(lost, 0, (size_t)l->k * sizeof(float));
+        else
+            for (int k = 0; k < l->k; k++)
+                lost[k] = x[k] - rows[i].scale * (float)(q[k] - rows[i].zero);
+    }
+}
+
 static void some_panels(void *ctx, int i, int thread)
 {
     const struct product *p = ctx;

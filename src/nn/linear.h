@@ -37,7 +37,12 @@ size_t pn_linear_scratch(const struct pn_linear *l, int m);
 /* y[m][ldy] = epilogue(x[m][ldx] W^T + b) on the calling thread. */
 void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, float *y, size_t ldy,
                enum pn_epilogue e, void *scratch);
-/* The same on all threads of the pool, split over output channels (few rows) or rows (many). */
+/* What rounding the activations to 8 bits lost in the pn_linear() before, with the same arguments and
+ * scratch: lost[m][ld] = x - what was multiplied; zeros in f32. The product of that, added, makes the result
+ * as good as one of 16-bit activations. */
+void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,
+                    float *lost, size_t ld);
+/* pn_linear() on all threads of the pool, split over output channels (few rows) or rows (many). */
 void pn_linear_pool(struct pn_pool *pool, const struct pn_linear *l, int m, const float *x, size_t ldx,
                     float *y, size_t ldy, enum pn_epilogue e, void *scratch);
 

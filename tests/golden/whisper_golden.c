@@ -75,15 +75,6 @@ static const struct variant VARIANTS[] = {
     { .name = "random-v3.pt", .files = { "random-v3.pt.gz" }, .clips = RANDOM_V3, RANDOM },
 };
 
-/* Runs whose stated margin says nothing about what int8 may do: margins are taken after the filters, and the
- * rule that weighs all timestamps together against the best word (spec whisper 4.3 e) is a filter. Here the
- * reference kept a third "four" by 0.043. */
-static const struct {
-    const char *clip, *run, *why;
-} UNSURE[] = {
-    { "long65sparse", "carry_prompt_t0", "the timestamp rule was within 0.043, which no margin records" },
-};
-
 struct tally {
     int runs, equal, near_ties, listed, sampled, failed, skipped;
 };
@@ -228,20 +219,10 @@ struct pn_transcript *golden_transcribe(const struct golden_session *s, const st
     return result;
 }
 
-/* Why the margin does not count; NULL when it does. */
-static const char *unsure(const struct golden_clip *c, const char *run)
-{
-    for (size_t i = 0; i < PN_ARRAY_LEN(UNSURE); i++)
-        if (strcmp(UNSURE[i].clip, c->name) == 0 && strcmp(UNSURE[i].run, run) == 0)
-            return UNSURE[i].why;
-    return NULL;
-}
-
 static void report(struct settings *set, const struct golden_session *s, const struct golden_clip *c,
                    const char *name, const json_t *run, const struct golden_difference *d)
 {
     const json_t *margin = json_object_get(run, "min_margin");
-    const char *why = unsure(c, name);
     bool sure = margin && json_number_value(margin) > SURE && d->text_differs;
     if (d->text[0] == 0) {
         set->tally.equal++;
@@ -249,15 +230,13 @@ static void report(struct settings *set, const struct golden_session *s, const s
     } else if (s->exact && golden_is_near_tie(run, d)) {
         set->tally.near_ties++;
         printf("near-tie: %s\n", d->text);
-    } else if (s->exact || (sure && !why)) {
+    } else if (s->exact || sure) {
         set->tally.failed++;
         printf("FAILED: %s\n", d->text);
     } else {
         set->tally.listed++;
-        printf("differs (margin %.3f%s%s): %s\n", json_number_value(margin), margin ? "" : ", not recorded",
-               sure ? ", but see below" : "", d->text);
-        if (sure)
-            printf("    %s\n", why);
+        printf("differs (margin %.3f%s): %s\n", json_number_value(margin), margin ? "" : ", not recorded",
+               d->text);
     }
 }
 

@@ -256,12 +256,21 @@ static void attend(struct pn_encoder_run *r, int i, int thread)
     pn_attention(w->precision, &a);
 }
 
+/* The decoder reads these keys and values at every token, and the encoder's output has channels that are far
+ * larger than the others: 8 bits for it cost more than anywhere else, so this product has 16. */
 static void cross_tile(struct pn_encoder_run *r, const struct tile *t)
 {
     const struct pn_whisper *w = r->engine->w;
-    const int s = w->dims.n_audio_state;
-    pn_linear(&w->decoder[r->layer].cross_kv, t->m, row(r->x, t->from, s), (size_t)s,
-              row(r->wide, t->from, 2 * s), (size_t)(2 * s), PN_STORE, t->linear);
+    const size_t s = (size_t)w->dims.n_audio_state;
+    const float *x = r->x + (size_t)t->from * s;
+    float *kv = r->wide + (size_t)t->from * 2 * s;
+    struct pn_linear l = w->decoder[r->layer].cross_kv;
+    pn_linear(&l, t->m, x, s, kv, 2 * s, PN_STORE, t->linear);
+    if (l.precision != PN_INT8)
+        return;
+    pn_linear_lost(&l, t->m, x, s, t->linear, t->norm, s);
+    l.bias = r->engine->no_bias;
+    pn_linear(&l, t->m, t->norm, s, kv, 2 * s, PN_ADD, t->linear);
 }
 
 static void pack_cross_head(struct pn_encoder_run *r, int head)

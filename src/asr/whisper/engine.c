@@ -92,7 +92,11 @@ int pn_whisper_engine_new(const struct pn_whisper *w, struct pn_pool *pool, stru
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, (size_t)e->threads * e->scratch_size) == 0)
         e->scratch = scratch;
-    if (!e->scratch || index_heads(e) < 0) {
+    size_t biases = pn_floats(1, w->decoder[0].cross_kv.n + PN_PANEL);
+    void *no_bias = NULL;
+    if (posix_memalign(&no_bias, 64, biases) == 0)
+        e->no_bias = memset(no_bias, 0, biases);
+    if (!e->scratch || !e->no_bias || index_heads(e) < 0) {
         pn_whisper_engine_free(e);
         return -PN_ENOMEM;
     }
@@ -111,6 +115,7 @@ struct pn_whisper_engine *pn_whisper_engine_free(struct pn_whisper_engine *e)
     pthread_mutex_destroy(&e->mu);
     pn_decoder_buffers_done(&e->decoder);
     free(e->align_index);
+    free(e->no_bias);
     free(e->scratch);
     free(e);
     return NULL;
