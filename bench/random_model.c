@@ -17,6 +17,7 @@ struct writer {
     float normal[QUANTILES]; /* quantiles of the normal distribution */
     uint16_t half[QUANTILES];
     uint16_t chunk[CHUNK];
+    int end_after; /* tokens; 0 = texts end when they do */
     bool failed;
 };
 
@@ -214,6 +215,61 @@ static void put_conv(struct writer *w, const char *owner, int out, int in)
     put_floats(w, out, 0, 0.1F);
 }
 
+static float turn(int channel)
+{
+    return channel % 2 ? -1 : 1;
+}
+
+/* A text that ends: token rows are long, so that the best token is far ahead of the others; the last layer
+ * norm turns every other channel round, so that a token does not call for itself again; positions that follow
+ * the last wanted token point far into the direction of the token that ends the text. */
+static void put_ending_embeddings(struct writer *w, const struct pn_whisper_dims *d)
+{
+    const int s = d->n_text_state, eot = d->n_vocab >= 51865 ? 50257 : 50256, prompt = 3;
+    const int from = prompt - 1 + w->end_after;
+    const uint64_t direction = w->seed + 1;
+    put_header(w, "decoder.positional_embedding", GGML_F32, 2, (const int[]){ s, d->n_text_ctx });
+    put_floats(w, (int64_t)s * from, 0, 1);
+    for (int i = from; i < d->n_text_ctx; i++) {
+        w->seed = direction;
+        put_floats(w, s, 0, 100);
+    }
+    put_header(w, "decoder.token_embedding.weight", GGML_F16, 2, (const int[]){ s, d->n_vocab });
+    put_halves(w, (int64_t)s * eot, 1);
+    w->seed = direction;
+    for (int i = 0; i < s; i++) {
+        uint16_t half = to_half(turn(i) * w->normal[next(&w->seed) % QUANTILES]);
+        put(w, &half, sizeof(half));
+    }
+    put_halves(w, (int64_t)s * (d->n_vocab - eot - 1), 1);
+}
+
+static void put_last_norm(struct writer *w, const struct pn_whisper_dims *d)
+{
+    const int s = d->n_text_state;
+    if (w->end_after == 0) {
+        put_norm(w, "decoder.", "ln", s);
+        return;
+    }
+    put_header(w, "decoder.ln.weight", GGML_F32, 1, &s);
+    for (int i = 0; i < s; i++)
+        put_floats(w, 1, turn(i), 0);
+    put_vector(w, "decoder.", "ln", "bias", s, 0);
+}
+
+static void put_embeddings(struct writer *w, const struct pn_whisper_dims *d)
+{
+    const int s = d->n_text_state;
+    if (w->end_after > 0) {
+        put_ending_embeddings(w, d);
+        return;
+    }
+    put_header(w, "decoder.positional_embedding", GGML_F32, 2, (const int[]){ s, d->n_text_ctx });
+    put_floats(w, (int64_t)s * d->n_text_ctx, 0, 0.05F);
+    put_header(w, "decoder.token_embedding.weight", GGML_F16, 2, (const int[]){ s, d->n_vocab });
+    put_halves(w, (int64_t)s * d->n_vocab, 0.1F);
+}
+
 static void put_tensors(struct writer *w, const struct pn_whisper_dims *d)
 {
     const int s = d->n_audio_state;
@@ -224,13 +280,10 @@ static void put_tensors(struct writer *w, const struct pn_whisper_dims *d)
     for (int i = 0; i < d->n_audio_layer; i++)
         put_layer(w, "encoder", i, s, false);
     put_norm(w, "encoder.", "ln_post", s);
-    put_header(w, "decoder.positional_embedding", GGML_F32, 2, (const int[]){ s, d->n_text_ctx });
-    put_floats(w, (int64_t)s * d->n_text_ctx, 0, 0.05F);
-    put_header(w, "decoder.token_embedding.weight", GGML_F16, 2, (const int[]){ s, d->n_vocab });
-    put_halves(w, (int64_t)s * d->n_vocab, 0.1F);
+    put_embeddings(w, d);
     for (int i = 0; i < d->n_text_layer; i++)
         put_layer(w, "decoder", i, s, true);
-    put_norm(w, "decoder.", "ln", s);
+    put_last_norm(w, d);
 }
 
 /* Single bytes, then numbers in letters; the last one of a multilingual vocabulary is empty. */
@@ -268,10 +321,17 @@ static void put_model(struct writer *w, const struct pn_whisper_dims *d)
 int pn_random_model_write(const char *path, const struct pn_whisper_dims *d, uint64_t seed,
                           struct pn_err *err)
 {
+    return pn_random_model_write_ending(path, d, seed, 0, err);
+}
+
+int pn_random_model_write_ending(const char *path, const struct pn_whisper_dims *d, uint64_t seed, int tokens,
+                                 struct pn_err *err)
+{
     struct writer *w = malloc(sizeof(*w));
     if (!w)
         return pn_fail(err, PN_ENOMEM, "no memory for a random model");
     w->seed = seed;
+    w->end_after = PN_MIN(tokens, d->n_text_ctx / 2);
     w->failed = false;
     w->f = fopen(path, "wb");
     int r = w->f ? 0 : pn_fail_errno(err, "%s", path);

@@ -3,8 +3,8 @@
 
 usage: bench/whisper_server.py MODEL [--seconds 11] [--clients 1,4,16] [--requests 3]
 
-MODEL is a checkpoint; `build/bench/random_model --size base --end-after 27 FILE` makes one of true size with random
-weights whose texts end after 27 tokens: speed does not depend on what the weights know. Every client sends its clips one
+MODEL is a checkpoint; `build/bench/random_model base FILE 27` makes one of true size with random weights whose texts
+end after 27 tokens: speed does not depend on what the weights know. Every client sends its clips one
 after the other over its own connections; each clip is a different one, and its answer is compared with the answer that
 the same clip got alone. `language=en` first, then with the language detected, which encodes the first window twice.
 """
