@@ -251,7 +251,9 @@ static int open_default(struct pn_models *m, const struct pn_models_options *opt
     int r = open_first(m, pn_str(opt->model), &why);
     if ((r == -PN_ENOTFOUND || r == -PN_EUNSUPPORTED) && opt->allow_fallback &&
         pn_model_is_known(opt->model)) {
-        snprintf(warning, 256, "%.180s; using sphinx, which knows English only (docs/models.md)", why.text);
+        snprintf(warning, 256,
+                 "%.160s; using sphinx, which knows English only; choose with --model, see docs/models.md",
+                 why.text);
         return open_first(m, PN_STR("sphinx"), err);
     }
     return r < 0 ? pn_fail(err, (enum pn_error) - r, "%s", why.text) : 0;

@@ -2,10 +2,9 @@
  * the part that came stays on the disk in a state to go on from. */
 #include "cli/pull.h"
 
-#include "base/clock.h"
 #include "cli/models.h"
 #include "cli/options.h"
-#include "cli/progress.h"
+#include "cli/pull_screen.h"
 #include "model/caches.h"
 #include "model/import.h"
 
@@ -43,13 +42,6 @@ static const char USAGE[] =
     "file, or a folder as the Hugging Face hub has it. An interrupted download goes on where it\n"
     "ended. Exit status: 0 all are here, 1 disk or checkpoint, 2 usage, 3 a model cannot be had.\n";
 
-/* What the callbacks draw. */
-struct screen {
-    struct pn_progress progress;
-    char file[128]; /* whose speed is being measured */
-    int64_t began_us, began_at;
-};
-
 /* ---- callbacks ---- */
 
 static void on_signal(int number)
@@ -67,41 +59,12 @@ static void catch_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* What an earlier run left does not count for the speed. */
-static void begin_file(struct screen *s, const struct pn_pull_progress *p)
-{
-    if (strncmp(s->file, p->file, sizeof(s->file) - 1) == 0 && p->done >= s->began_at)
-        return;
-    snprintf(s->file, sizeof(s->file), "%s", p->file);
-    s->began_us = pn_now_us();
-    s->began_at = p->done;
-}
-
 static int on_progress(void *ctx, const struct pn_pull_progress *p)
 {
-    struct screen *s = ctx;
     if (signalled)
         return 1;
-    begin_file(s, p);
-    double elapsed = (double)(pn_now_us() - s->began_us) / 1e6;
-    int64_t fresh = p->done - s->began_at;
-    double share = fresh > 0 ? (double)p->done / (double)fresh : 1;
-    struct pn_progress_view view = { .name = p->file,
-                                     .file = p->i,
-                                     .n_files = p->n,
-                                     .position_s = (double)p->done,
-                                     .duration_s = (double)p->total,
-                                     .elapsed_s = elapsed * share,
-                                     .bytes = true };
-    pn_progress_draw(&s->progress, &view);
+    pn_pull_screen_draw(ctx, p);
     return 0;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-    struct screen *s = ctx;
-    pn_progress_clear(&s->progress);
-    fprintf(stderr, "pinna: %s\n", line);
 }
 
 /* ---- one model ---- */
@@ -125,7 +88,7 @@ static bool is_path(const struct pn_pull_options *opt, const char *operand)
 static int get_one(const struct pn_pull_options *opt, const char *operand, const char *name)
 {
     char path[PN_MODEL_PATH_MAX];
-    struct screen *s = opt->ctx;
+    struct pn_pull_screen *s = opt->ctx;
     struct pn_err err = { 0 };
     bool import = is_path(opt, operand);
     int r = import ? pn_import(operand, name[0] ? name : NULL, opt, path, sizeof(path), &err)
@@ -169,15 +132,15 @@ static int check_operands(const struct fields *own, const struct pn_pull_options
 static int run_with(const struct fields *own, struct pn_pull_options *opt, char *const *operands, int n,
                     struct pn_err *err)
 {
-    struct screen screen = { .file = "" };
+    struct pn_pull_screen screen;
     if (own->list)
         return pn_models_print_available(opt->mirror) < 0;
     if (check_operands(own, opt, operands, n, err) < 0)
         return EXIT_USAGE;
-    pn_progress_init(&screen.progress);
+    pn_pull_screen_init(&screen);
     opt->ctx = &screen;
     opt->progress = on_progress;
-    opt->note = on_note;
+    opt->note = pn_pull_screen_note;
     catch_signals();
     return get_all(opt, operands, n, own->name);
 }

@@ -2,6 +2,7 @@
 #include "cli/serve.h"
 
 #include "base/log.h"
+#include "cli/auto_pull.h"
 #include "cli/options.h"
 #include "server/server.h"
 
@@ -86,6 +87,7 @@ static int serve(const struct pn_config *c, struct pn_err *err)
     int r = start_log(c, err);
     if (r < 0)
         return r;
+    pn_auto_pull(c);
     r = pn_server_new(c, &server, err);
     if (r == 0) {
         announce(c, pn_server_port(server));

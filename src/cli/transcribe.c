@@ -6,6 +6,7 @@
 #include "cli/transcribe.h"
 
 #include "base/config.h"
+#include "cli/auto_pull.h"
 #include "cli/options.h"
 #include "cli/transcribe_run.h"
 #include "text/language.h"
@@ -132,6 +133,7 @@ static void say_packing(void *ctx, double fraction)
 static int open_model(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
     char warning[256] = "";
+    pn_auto_pull(cmd->config);
     struct pn_models_options opt = { .model = cmd->config->whisper_model,
                                      .allow_fallback = !cmd->model_by_flag,
                                      .threads = (int)cmd->config->threads,

@@ -2,6 +2,7 @@
 import array
 import concurrent.futures
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 
 import pytest
 
+from file_server import FileServer
 from pinna_fixtures import wav_bytes
 from server_process import FACTOR, PINNA, ROOT, clean_env
 from wire import Part, check_error, form_type, get, multipart, request, upload, wait_until
@@ -209,3 +211,37 @@ def test_cancelled_requests_leave_nothing(whisper):
             pass
     wait_until(lambda: get(whisper.port, "/stats").json()["streams"] == 0, T, "no stream is open")
     check_same(ask(whisper, "09"), golden("09"))
+
+
+def test_auto_pull_falls_back_loudly(start_server, tmp_path):
+    """A server that may download and cannot says so and works all the same."""
+    s = start_server(
+        {"MODEL_DIR": tmp_path, "PINNA_AUTO_PULL": "1", "PINNA_MODEL_URL": "http://127.0.0.1:9", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    )
+    assert get(s.port, "/").json()["model"] == "sphinx"
+    assert "could not be fetched" in s.stderr() and "using sphinx" in s.stderr(), s.stderr()
+
+
+def test_auto_pull_fetches_before_listening(start_server, models, tmp_path):
+    web = FileServer()
+    files = [("ours.pt", models / "micro.pt"), ("multilingual.tiktoken", models / "multilingual.tiktoken")]
+    entry = {"name": "ours", "kind": "whisper", "files": []}
+    for name, path in files:
+        body = path.read_bytes()
+        web.put("/" + name, body)
+        entry["files"].append({"path": name, "url": f"{web.url}/{name}", "sha256": hashlib.sha256(body).hexdigest()})
+    (tmp_path / "catalogue.json").write_text(json.dumps({"models": [entry]}))
+    try:
+        s = start_server(
+            {
+                "MODEL_DIR": tmp_path / "models",
+                "WHISPER_MODEL": "ours",
+                "PINNA_AUTO_PULL": "1",
+                "PINNA_CATALOGUE": tmp_path / "catalogue.json",
+                "PINNA_PRECISION": "f32",
+            }
+        )
+        check_same(ask(s, "01"), golden("01"))
+        assert get(s.port, "/").json()["model"] == "ours"
+    finally:
+        web.stop()

@@ -102,15 +102,6 @@ static void test_blank_suppressed_and_forced(void **state)
     flat(l, 0, 0);
     pn_filters_apply(&f, s, 1, l);
     assert_true(allowed(l, 3) && allowed(l, EOT) && !allowed(l, 7));
-    f.force_tokens = 2;
-    flat(l, 0, 0);
-    pn_filters_apply(&f, s, 1, l);
-    assert_false(allowed(l, EOT));
-    pn_filters_apply(&f, s, 2, l);
-    flat(l, 0, 0);
-    pn_filters_apply(&f, s, 2, l);
-    for (int i = 0; i < VOCAB; i++)
-        assert_int_equal(allowed(l, i), i == EOT);
 }
 
 static void test_best_choice(void **state)

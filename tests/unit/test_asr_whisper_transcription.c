@@ -419,22 +419,6 @@ static void test_nothing_to_hear(void **state)
     fake_whisper_close(&f);
 }
 
-static void test_forced_length(void **state)
-{
-    struct script s = { .say = { { TS(0), A } } };
-    struct fake_whisper f;
-    fake_whisper_open(&f, MULTI, say, &s);
-    struct pn_transcribe_options o = in_english();
-    o.force_tokens = 9;
-    o.without_timestamps = true;
-    struct pn_transcript *r = transcribe(&f, 2, &o, MAX_ROWS);
-    assert_int_equal(f.n_rows, 4 + 9); /* prompt, and each forced token fed back */
-    assert_int_equal(r->segments[0].n_tokens, 9);
-    assert_int_equal(f.n_runs, 1);
-    pn_transcript_free(r);
-    fake_whisper_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,7 +434,6 @@ int main(void)
         cmocka_unit_test(test_freed_half_way),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_nothing_to_hear),
-        cmocka_unit_test(test_forced_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

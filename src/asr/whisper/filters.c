@@ -53,13 +53,6 @@ static void apply_timestamps(const struct pn_filters *f, const int32_t *sampled,
 
 void pn_filters_apply(const struct pn_filters *f, const int32_t *sampled, int n, float *logits)
 {
-    if (f->force_tokens > 0 && n >= f->force_tokens) {
-        forbid(logits, 0, f->eot);
-        forbid(logits, f->eot + 1, f->n_vocab);
-        return;
-    }
-    if (f->force_tokens > 0)
-        logits[f->eot] = -INFINITY;
     if (f->blank >= 0 && n == 0) {
         logits[f->blank] = -INFINITY;
         logits[f->eot] = -INFINITY;

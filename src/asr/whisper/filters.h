@@ -16,8 +16,7 @@ struct pn_filters {
     const int32_t *suppress; /* borrowed; every id is below n_vocab */
     size_t n_suppress;
     bool timestamps;
-    int max_initial;  /* highest first timestamp in steps of 20 ms; -1: any */
-    int force_tokens; /* see options.h */
+    int max_initial; /* highest first timestamp in steps of 20 ms; -1: any */
 };
 
 /* All filters in the reference's order; `sampled` are the window's tokens so far, without prompt and prefix.

@@ -162,7 +162,7 @@ static bool settle_words(struct pn_transcription *t, struct pn_slot *s)
 /* Takes a window that is ready. In batch mode seek only tells how far the transcription is. */
 static void take(struct pn_transcription *t, struct pn_slot *s)
 {
-    bool words = t->set.opt.word_timestamps && t->mode == PN_SEQUENTIAL && t->set.opt.force_tokens == 0;
+    bool words = t->set.opt.word_timestamps && t->mode == PN_SEQUENTIAL;
     bool dropped = s->skipped || (words && settle_words(t, s));
     int r = dropped ? 0 : commit(t, s);
     /* Times that were rounded must not keep the loop where it is. */

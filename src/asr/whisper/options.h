@@ -40,8 +40,6 @@ struct pn_transcribe_options {
     bool batch;        /* split at pauses, windows decoded together, without conditioning */
     bool auto_context; /* encode only what the clip needs instead of 30 s */
     uint64_t seed;     /* of the samples at temperature > 0 */
-    /* 0 = no; otherwise eot is not allowed before, and is forced at, this many sampled tokens: benchmarks */
-    int force_tokens;
 };
 
 /* The Python API's defaults: temperatures 0, 0.2 ... 1.0, one sample, no beam, timestamps. */

@@ -63,8 +63,6 @@ static int check_rest(const struct pn_transcribe_options *o, int most, struct pn
         return pn_fail(err, PN_EINVAL, "max_initial_timestamp: a value outside 0 to 30");
     if (o->sample_len < 0 || o->sample_len > most)
         return pn_fail(err, PN_EINVAL, "sample_len: %d is outside 0 to %d", o->sample_len, most);
-    if (o->force_tokens < 0 || o->force_tokens >= most)
-        return pn_fail(err, PN_EINVAL, "force_tokens: %d is outside 0 to %d", o->force_tokens, most - 1);
     return 0;
 }
 
@@ -129,8 +127,7 @@ static int make_filters(const struct pn_whisper *w, const struct pn_transcribe_o
                               .notimestamps = v->notimestamps,
                               .blank = o->suppress_blank ? blank_id(v) : -1,
                               .timestamps = !o->without_timestamps,
-                              .max_initial = seconds > 0 ? (int)nearbyint(seconds / step) : -1,
-                              .force_tokens = o->force_tokens };
+                              .max_initial = seconds > 0 ? (int)nearbyint(seconds / step) : -1 };
     return list_suppressed(v, o, arena, f);
 }
 
@@ -145,8 +142,6 @@ static int make_rules(const struct pn_whisper *w, const struct pn_transcribe_opt
                                    .patience = o->patience,
                                    .length_penalty = o->length_penalty,
                                    .seed = o->seed };
-    if (o->force_tokens > 0)
-        u->sample_len = o->force_tokens + 1; /* with eot */
     return make_filters(w, o, arena, &u->filters);
 }
 

@@ -17,11 +17,6 @@ enum {
 
 #define SLOT_BYTES ((size_t)16 << 20)
 
-static bool forced(const struct pn_transcription *t)
-{
-    return t->set.opt.force_tokens > 0;
-}
-
 static int context_of(const struct pn_transcription *t, int size)
 {
     int whole = t->model->dims.n_audio_ctx;
@@ -268,10 +263,10 @@ static int window_accepted(struct pn_transcription *t, struct pn_slot *s)
     s->state = PN_SLOT_READY;
     if (t->mode == PN_SINGLE)
         return whole_window(t, s, q);
-    s->skipped = !forced(t) && pn_is_no_speech(&t->set.opt, &s->quality);
+    s->skipped = pn_is_no_speech(&t->set.opt, &s->quality);
     if (s->skipped)
         return 0;
-    bool keep_rest = t->mode == PN_BATCH || forced(t);
+    bool keep_rest = t->mode == PN_BATCH;
     int r = pn_slice(t->model->vocab, q->tokens, (size_t)q->n, s->span, keep_rest, s->arena, &s->slices);
     if (r == 0 && t->set.opt.word_timestamps)
         r = start_words(t, s);
@@ -289,7 +284,7 @@ static int window_decoded(struct pn_transcription *t, struct pn_slot *s)
     if (r < 0)
         return r;
     bool more = s->attempt + 1 < t->set.opt.n_temperatures;
-    if (!more || forced(t) || t->mode == PN_SINGLE || !pn_needs_fallback(&t->set.opt, &s->quality))
+    if (!more || t->mode == PN_SINGLE || !pn_needs_fallback(&t->set.opt, &s->quality))
         return window_accepted(t, s);
     s->attempt++;
     return pn_window_restart(s->window, temperature(t, s));
