@@ -87,7 +87,7 @@ static void test_timestamps_win_by_their_sum(void **state)
     assert_true(allowed(l, 1));
 }
 
-static void test_blank_suppressed_and_forced(void **state)
+static void test_blank_and_suppressed(void **state)
 {
     struct pn_filters f = small_filters();
     const int32_t suppress[] = { 7, 9 }, s[] = { 1, 2 };
@@ -419,7 +419,7 @@ int main(void)
         cmocka_unit_test(test_first_token_is_an_early_timestamp),
         cmocka_unit_test(test_timestamps_come_in_pairs_and_do_not_run_back),
         cmocka_unit_test(test_timestamps_win_by_their_sum),
-        cmocka_unit_test(test_blank_suppressed_and_forced),
+        cmocka_unit_test(test_blank_and_suppressed),
         cmocka_unit_test(test_best_choice),
         cmocka_unit_test(test_samples_follow_the_distribution),
         cmocka_unit_test(test_seeds_tell_sequences_apart),
