@@ -3,9 +3,11 @@
 PORT ?= 9999
 FUZZ_SECONDS ?= 600
 export PORT FUZZ_SECONDS
+BENCHED = PINNA_BIN=$(CURDIR)/build-bench/pinna PINNA_DECODE=$(CURDIR)/build-bench/pinna-decode
+TORCH = $$(dpkg-query -W python3-torch >/dev/null 2>&1 && echo --torch)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the Debian packages for building, running and testing
 	@scripts/deps.sh build run test
@@ -35,10 +37,28 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS (600) each
 	@scripts/build.sh build-fuzz
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
-bench: ## measure the HTTP side beside nginx
+bench: ## measure the HTTP side beside nginx (BENCH_ARGS=... goes to each of these programs)
 	@scripts/deps.sh build bench
 	@scripts/build.sh build
 	@bench/http_bench.py $(BENCH_ARGS)
+
+build-bench:
+	@scripts/deps.sh build run bench
+	@scripts/build.sh build-bench
+
+bench-kernels: build-bench ## measure the matrix products and attention, beside oneDNN and the machine's peaks
+	@build-bench/bench/bench_kernels $(BENCH_ARGS)
+	@build-bench/bench/bench_attention
+
+bench-whisper: build-bench ## measure loading, encoding and decoding, beside PyTorch where it is installed
+	@build-bench/bench/bench_whisper $(TORCH) $(BENCH_ARGS)
+
+bench-server: build-bench ## measure the server with a Whisper of base's size under 1, 4 and 16 clients
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && build-bench/bench/random_model base "$$dir/base.bin" 27 && \
+		$(BENCHED) bench/whisper_server.py "$$dir/base.bin" $(BENCH_ARGS)
+
+bench-accuracy: build-bench ## measure what int8 and a short encoder context cost in words
+	@$(BENCHED) bench/whisper_accuracy.py $(BENCH_ARGS)
 
 deb: ## build the Debian packages into dist/
 	@scripts/deps.sh build deb
@@ -51,4 +71,4 @@ clean: ## remove what was built
 	rm -rf build build-* dist
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test asan tsan fuzz bench deb format clean
+.PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-whisper bench-server bench-accuracy deb format clean

@@ -5,6 +5,7 @@
  * goes through layers and streams. Accuracy is against double on normal queries and keys whose scores have
  * the deviation stated. `attention LEVEL...` takes these levels instead of all that the CPU has. */
 #include "machine.h"
+#include "timing.h"
 
 #include "base/str.h"
 #include "nn/attention.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     N = 1500,
@@ -41,24 +41,6 @@ struct model {
 static const struct model MODELS[] = { { "tiny", 4, 6 }, { "base", 6, 8 }, { "small", 12, 12 } };
 static const char *const LEVELS[] = { "c", "avx2", "avx512", "vnni", "fp16", "neon", "dotprod" };
 
-static void *allocate(size_t size)
-{
-    void *p = aligned_alloc(64, (size + 63) / 64 * 64);
-    if (!p) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    memset(p, 0, size);
-    return p;
-}
-
-static double cpu_time(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static double uniform(void)
 {
     static uint64_t state = 88172645463325252u;
@@ -83,11 +65,12 @@ static struct bench bench_new(void)
 {
     size_t floats = (size_t)N * D * sizeof(float);
     struct bench b = {
-        allocate(floats), allocate(floats), allocate(floats), allocate(floats), NULL, NULL, 0
+        bench_alloc(floats), bench_alloc(floats), bench_alloc(floats), bench_alloc(floats), NULL, NULL, 0
     };
     b.packed_size = PN_MAX(pn_attention_packed_size(PN_F32, N, D), pn_cross_packed_size(PN_F32, N, D));
-    b.packed = allocate(PN_MAX(b.packed_size, (size_t)ROTATED_BYTES));
-    b.scratch = allocate(PN_MAX(pn_attention_scratch(PN_F32, N, N, D), pn_cross_scratch(PN_INT8, N, N, D)));
+    b.packed = bench_alloc(PN_MAX(b.packed_size, (size_t)ROTATED_BYTES));
+    b.scratch =
+        bench_alloc(PN_MAX(pn_attention_scratch(PN_F32, N, N, D), pn_cross_scratch(PN_INT8, N, N, D)));
     fill(b.q, 2);
     fill(b.k, 1);
     fill(b.v, 1);
@@ -109,18 +92,6 @@ static struct pn_attend attend(const struct bench *b, int m, const void *packed)
     return (struct pn_attend){ m, N, D, b->q, D, packed, b->out, D, NULL, b->scratch };
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x)
-{
-    qsort(x, SAMPLES, sizeof(*x), by_size);
-    return x[SAMPLES / 2];
-}
-
 /* ---- encoder ---- */
 
 static void encoder_head(const struct pn_kern *k, enum pn_precision p, const struct bench *b)
@@ -135,11 +106,11 @@ static double time_encoder(const struct pn_kern *k, enum pn_precision p, const s
     double samples[SAMPLES];
     encoder_head(k, p, b);
     for (int i = 0; i < SAMPLES; i++) {
-        double start = cpu_time();
+        double start = bench_cpu_time();
         encoder_head(k, p, b);
-        samples[i] = cpu_time() - start;
+        samples[i] = bench_cpu_time() - start;
     }
-    return median(samples);
+    return bench_median(samples, SAMPLES);
 }
 
 static void encoder_line(const struct pn_kern *k, const char *level, enum pn_precision p,
@@ -163,14 +134,14 @@ static double time_cross(const struct pn_kern *k, enum pn_precision p, const str
     for (size_t i = 0; i < copies; i++)
         k->cross_pack[p](N, D, b->k, D, b->v, D, (char *)b->packed + i * size);
     for (int i = 0; i < SAMPLES; i++) {
-        double start = cpu_time();
+        double start = bench_cpu_time();
         for (size_t j = 0; j < calls; j++) {
             struct pn_attend a = attend(b, m, (char *)b->packed + j % copies * size);
             k->cross_attention[p](&a);
         }
-        samples[i] = (cpu_time() - start) / (double)calls;
+        samples[i] = (bench_cpu_time() - start) / (double)calls;
     }
-    return median(samples);
+    return bench_median(samples, SAMPLES);
 }
 
 static void cross_line(const struct pn_kern *k, const char *level, enum pn_precision p, const struct bench *b,
@@ -276,7 +247,7 @@ static void accuracy_line(const char *input, const char *what, const char *level
 static void accuracy(size_t input, const struct pn_kern *kerns, const char *const *names, int n,
                      struct bench *b)
 {
-    double *want = allocate(sizeof(double) * ACCURACY_ROWS * D);
+    double *want = bench_alloc(sizeof(double) * ACCURACY_ROWS * D);
     fill(b->q, INPUTS[input].deviation);
     fill(b->k, 1);
     fill(b->v, 1);

@@ -4,6 +4,8 @@
  * "hot" multiplies by one matrix again and again; "rot" goes through copies of 64 MB and more in all, as the
  * layers of a model do. "of peak" is against a loop of nothing but multiply-adds, timed in the same run. */
 #include "kernels.h"
+#include "machine.h"
+#include "timing.h"
 
 #include "base/str.h"
 #include "nn/cpu.h"
@@ -13,17 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
-enum {
-    MAX_SHAPES = 32,
-    MAX_ROWS = 32,
-    MAX_LEVELS = 8,
-    MAX_SAMPLES = 101,
-    ROTATED_BYTES = 72 << 20,
-    HUGE_PAGE = 2 << 20
-};
+enum { MAX_SHAPES = 32, MAX_ROWS = 32, MAX_LEVELS = 8, MAX_SAMPLES = 101, ROTATED_BYTES = 72 << 20 };
 
 struct options {
     struct bench_shape shapes[MAX_SHAPES];
@@ -37,37 +30,12 @@ struct options {
     double sample_ms;
 };
 
-/* The linear layers of tiny, base and small: attention, then the two of the feed-forward part. */
+/* The linear layers of tiny, base and small: attention, then the two of the feed-forward part. The usual run
+ * takes those of base with five numbers of rows, without portable C: a minute. */
 static const char ALL_SHAPES[] = "384x384,384x1152,384x1536,1536x384,512x512,512x1536,512x2048,2048x512,"
                                  "768x768,768x2304,768x3072,3072x768";
 static const char ALL_ROWS[] = "1,2,4,5,8,10,16,20,50,100,200,400,1500";
-
-/* ---- memory and time ---- */
-
-void *bench_alloc(size_t size)
-{
-    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    void *p = aligned_alloc(HUGE_PAGE, size);
-    if (!p) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    madvise(p, size, MADV_HUGEPAGE);
-    memset(p, 0, size);
-    return p;
-}
-
-void bench_free(void *p, size_t size)
-{
-    free(p);
-}
-
-double bench_cpu_time(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static const char ALL_LEVELS[] = "c,avx2,avx512,vnni,neon,dotprod";
 
 static void pin(void)
 {
@@ -105,7 +73,7 @@ static void fill(struct ours *o, int copies)
     pn_linear_pack(p, o->shape.n, o->shape.k, w, NULL, o->blocks);
     for (int i = 1; i < copies; i++)
         memcpy(o->blocks + (size_t)i * o->block_size, o->blocks, o->block_size);
-    bench_free(w, n * sizeof(float));
+    free(w);
 }
 
 static struct ours ours_new(enum pn_precision p, struct bench_shape s, int max_m, int copies)
@@ -166,18 +134,6 @@ static void ours_run(void *ctx, int i)
 
 /* ---- sampling ---- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof(v[0]), by_value);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 struct side {
     struct bench_side call;
     int at, calls; /* copy whose turn is next; calls a sample */
@@ -208,7 +164,7 @@ static void compare(const struct options *o, struct side *sides, int n, int copi
         for (int i = 0; i < n; i++)
             sides[i].seconds[s] = time_calls(&sides[i], copies);
     for (int i = 0; i < n; i++)
-        ret_seconds[i] = median(sides[i].seconds, o->samples);
+        ret_seconds[i] = bench_median(sides[i].seconds, o->samples);
 }
 
 /* ---- the table ---- */
@@ -256,9 +212,7 @@ static void print_line(struct bench_shape s, int m, const char *level, const dou
         print_rate(theirs[r]);
         print_ratio(ours[r], theirs[r]);
     }
-    if (peak > 0)
-        printf(" %6.0f%%", 100 * ours[0] / peak);
-    printf("\n");
+    printf(" %6.0f%%\n", 100 * ours[0] / peak);
     fflush(stdout);
 }
 
@@ -290,9 +244,8 @@ static void bench_rows(const struct options *o, enum pn_precision p, struct ours
                    (double[]){ rate[0][n], rate[1][n] }, peak);
 }
 
-static void bench_precision(const struct options *o, enum pn_precision p)
+static void bench_precision(const struct options *o, enum pn_precision p, double peak)
 {
-    double peak = bench_peak(p);
     printf("\n%s, 10^9 operations a second on one core; peak %.0f\n", pn_precision_name(p), peak);
     printf("%5s %-5s %5s %-7s %8s %8s %6s %8s %8s %6s %7s\n", "k", "n", "m", "level", "hot", "oneDNN",
            "ratio", "rot", "oneDNN", "ratio", "of peak");
@@ -314,8 +267,9 @@ static void bench_precision(const struct options *o, enum pn_precision p)
 static void usage(const char *what)
 {
     fprintf(stderr,
-            "kernels: %s\n"
-            "usage: kernels [--quick] [--no-rotate] [--shapes KxN,..] [--rows M,..] [--levels c,avx2,..]\n"
+            "bench_kernels: %s\n"
+            "usage: bench_kernels [--quick | --full] [--no-rotate] [--shapes KxN,..] [--rows M,..] [--levels "
+            "c,avx2,..]\n"
             "               [--precision int8|f32] [--samples N]\n",
             what);
     exit(2);
@@ -382,6 +336,10 @@ static void read_flag(struct options *o, const char *flag)
         read_rows(o, "1,4,20,200");
         o->samples = 5;
         o->sample_ms = 4;
+    } else if (strcmp(flag, "--full") == 0) {
+        read_shapes(o, ALL_SHAPES);
+        read_rows(o, ALL_ROWS);
+        read_levels(o, ALL_LEVELS);
     } else if (strcmp(flag, "--no-rotate") == 0) {
         o->rotate = false;
     } else {
@@ -411,9 +369,9 @@ static bool read_pair(struct options *o, const char *name, const char *value)
 int main(int argc, char **argv)
 {
     struct options o = { .int8 = true, .f32 = true, .rotate = true, .samples = 9, .sample_ms = 10 };
-    read_shapes(&o, ALL_SHAPES);
-    read_rows(&o, ALL_ROWS);
-    read_levels(&o, "c,avx2,avx512,vnni,neon,dotprod");
+    read_shapes(&o, "512x512,512x1536,512x2048,2048x512");
+    read_rows(&o, "1,4,20,200,1500");
+    read_levels(&o, "avx2,avx512,vnni,neon,dotprod");
     for (int i = 1; i < argc; i++) {
         if (i + 1 < argc && read_pair(&o, argv[i], argv[i + 1]))
             i++;
@@ -423,9 +381,10 @@ int main(int argc, char **argv)
     pin();
     printf("levels of this CPU: up to %s; oneDNN %s\n", pn_cpu_name(pn_cpu_detect()),
            bench_onednn_version() ? bench_onednn_version() : "not in this build");
+    struct bench_machine machine = bench_machine_measure();
     if (o.int8)
-        bench_precision(&o, PN_INT8);
+        bench_precision(&o, PN_INT8, machine.int8_gops);
     if (o.f32)
-        bench_precision(&o, PN_F32);
+        bench_precision(&o, PN_F32, machine.f32_gflops);
     return 0;
 }

@@ -2,31 +2,23 @@
  * several short runs by CPU time counts, so that other work on the machine does not lower the ruler. */
 #include "machine.h"
 
+#include "timing.h"
+
 #include "nn/cpu.h"
 #include "nn/kern.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
-enum { RUNS = 9, ROUNDS = 400000, READ_BYTES = 256 << 20, HUGE_PAGE = 2 << 20 };
-
-static double cpu_time(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+enum { RUNS = 9, ROUNDS = 400000, READ_BYTES = 256 << 20 };
 
 /* Giga-operations a second of a loop whose round does `ops` operations. */
 static double best_rate(void (*loop)(int rounds), double ops)
 {
     double best = 1e9;
     for (int i = 0; i < RUNS; i++) {
-        double start = cpu_time();
+        double start = bench_cpu_time();
         loop(ROUNDS);
-        best = PN_MIN(best, cpu_time() - start);
+        best = PN_MIN(best, bench_cpu_time() - start);
     }
     return ROUNDS * ops / best / 1e9;
 }
@@ -35,7 +27,11 @@ static double best_rate(void (*loop)(int rounds), double ops)
 
 #define CLOBBERS                                                                                      \
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
-        "xmm13", "xmm14", "xmm15"
+        "xmm12", "xmm13", "xmm14", "xmm15"
+
+/* Zeros to multiply, and none left behind: some of what registers may hold is slow to multiply, and upper
+ * halves in use slow down what follows. */
+#define ZERO() __asm__ volatile("vzeroall" : : : CLOBBERS)
 
 /* Twelve independent sums hide the instruction's latency. */
 #define ONE(op, r, to)          op " %%" r "14, %%" r "15, %%" r to "\n\t"
@@ -43,13 +39,14 @@ static double best_rate(void (*loop)(int rounds), double ops)
 #define LOOP(name, op, r)                                                                    \
     static void name(int rounds)                                                             \
     {                                                                                        \
+        ZERO();                                                                              \
         for (int i = 0; i < rounds; i++)                                                     \
             __asm__ volatile(FOUR(op, r, "0", "1", "2", "3") FOUR(op, r, "4", "5", "6", "7") \
                                  FOUR(op, r, "8", "9", "10", "11")                           \
                              :                                                               \
                              :                                                               \
                              : CLOBBERS);                                                    \
-        __asm__ volatile("vzeroall" : : : CLOBBERS);                                         \
+        ZERO();                                                                              \
     }
 
 LOOP(dot_512, "vpdpbusd", "zmm")
@@ -63,12 +60,13 @@ LOOP(fma_256, "vfmadd231ps", "ymm")
 
 static void triple_loop(int rounds)
 {
+    ZERO();
     for (int i = 0; i < rounds; i++)
         __asm__ volatile(TRIPLE("8", "0") TRIPLE("9", "1") TRIPLE("10", "2") TRIPLE("11", "3")
                          :
                          :
                          : CLOBBERS);
-    __asm__ volatile("vzeroall" : : : CLOBBERS);
+    ZERO();
 }
 
 static void measure_products(unsigned cpu, struct bench_machine *m)
@@ -109,17 +107,13 @@ static void plain_loop(int rounds)
 
 static double read_rate(void)
 {
-    void *memory = NULL;
+    void *memory = bench_alloc(READ_BYTES);
     double best = 1e9;
     volatile float sink = 0;
-    if (posix_memalign(&memory, HUGE_PAGE, READ_BYTES) != 0)
-        abort();
-    (void)madvise(memory, READ_BYTES, MADV_HUGEPAGE);
-    memset(memory, 0, READ_BYTES);
     for (int i = 0; i < RUNS; i++) {
-        double start = cpu_time();
+        double start = bench_cpu_time();
         sink = sink + pn_kern()->max(memory, READ_BYTES / sizeof(float));
-        best = PN_MIN(best, cpu_time() - start);
+        best = PN_MIN(best, bench_cpu_time() - start);
     }
     free(memory);
     return READ_BYTES / best / 1e9;

@@ -1,4 +1,4 @@
-/* machine.h - what one core of this machine can do at most, measured now: the ruler of bench/whisper. */
+/* machine.h - what one core of this machine can do at most, measured now: the ruler of the benchmarks. */
 #ifndef PN_BENCH_MACHINE_H
 #define PN_BENCH_MACHINE_H
 

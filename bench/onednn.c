@@ -1,5 +1,6 @@
 /* onednn.c - the same products by oneDNN: u8 x s8 with a scale per column, or f32, into f32, with bias. */
 #include "kernels.h"
+#include "timing.h"
 
 #ifdef PN_HAVE_ONEDNN
 #include <oneapi/dnnl/dnnl.h>
@@ -16,7 +17,6 @@ struct bench_onednn {
     dnnl_memory_t src, bias, dst;
     dnnl_memory_t *weights; /* [copies] */
     void **weight_bytes;
-    size_t weight_size;
     int copies;
 };
 
@@ -69,9 +69,8 @@ static void fill_weights(struct bench_onednn *d, enum pn_precision p, struct ben
     dnnl_primitive_t reorder;
     must(dnnl_reorder_primitive_desc_create(&pd, &plain, d->engine, packed, d->engine, NULL));
     must(dnnl_primitive_create(&reorder, pd));
-    d->weight_size = dnnl_memory_desc_get_size(packed);
     for (int i = 0; i < d->copies; i++) {
-        d->weight_bytes[i] = bench_alloc(d->weight_size);
+        d->weight_bytes[i] = bench_alloc(dnnl_memory_desc_get_size(packed));
         d->weights[i] = memory(d, packed, d->weight_bytes[i]);
         dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, d->weights[i] } };
         must(dnnl_primitive_execute(reorder, d->stream, 2, args));
@@ -158,7 +157,7 @@ void bench_onednn_free(struct bench_onednn *d)
         return;
     for (int i = 0; i < d->copies; i++) {
         dnnl_memory_destroy(d->weights[i]);
-        bench_free(d->weight_bytes[i], d->weight_size);
+        free(d->weight_bytes[i]);
     }
     dnnl_memory_destroy(d->src);
     dnnl_memory_destroy(d->bias);

@@ -1,7 +1,7 @@
 /* whisper.c - what Whisper costs: loading, a 30 s window through the encoder, a token through the decoder,
  * for random models of true sizes, beside the limits of the machine measured in the same run.
  *
- *     whisper [--models tiny,base,small] [--precision int8,f32] [--threads 1,2] [--batch 1,4,16]
+ *     bench_whisper [--models tiny,base] [--precision int8,f32] [--threads 1,2] [--batch 1,4,16]
  *             [--dir FOLDER] [--torch]
  *
  * Every row is measured in a process of its own, so that its memory is its own. On one thread times are CPU
@@ -12,6 +12,7 @@
 #include "nn/cpu.h"
 #include "machine.h"
 #include "random_model.h"
+#include "timing.h"
 #include "whisper_work.h"
 
 #include <math.h>
@@ -20,7 +21,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_LIST = 8, MAX_BATCH = 64, MAX_SAMPLES = 64, FIRST_POSITION = 20, TOKENS = 24 };
@@ -46,9 +46,7 @@ struct clocks {
 
 static struct clocks read_clocks(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (struct clocks){ pn_now_us(), (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 };
+    return (struct clocks){ pn_now_us(), (int64_t)(bench_cpu_time() * 1e6) };
 }
 
 /* Milliseconds since `from`, as a row with this many threads counts them. */
@@ -56,18 +54,6 @@ static double elapsed_ms(struct clocks from, int threads)
 {
     struct clocks now = read_clocks();
     return (double)(threads == 1 ? now.cpu_us - from.cpu_us : now.wall_us - from.wall_us) / 1000;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(struct samples *s)
-{
-    qsort(s->ms, (size_t)s->n, sizeof(s->ms[0]), by_value);
-    return s->ms[s->n / 2];
 }
 
 static void die(const char *what, const struct pn_err *err)
@@ -159,7 +145,7 @@ static struct pn_cross *measure_encoder(const struct bench *b, struct pn_whisper
         cross = made;
     }
     free(mel);
-    double ms = median(&s), limit = pn_encoder_limit_ms(w, &b->machine, threads);
+    double ms = bench_median(s.ms, s.n), limit = pn_encoder_limit_ms(w, &b->machine, threads);
     (void)printf("  %-5s %d thread%s  encoder window %8.1f ms (%.1f)   limit %.1f, %.0f %% of it\n",
                  pn_precision_name(w->precision), threads, threads == 1 ? " " : "s", ms, s.ms[0], limit,
                  100 * limit / ms);
@@ -200,7 +186,7 @@ static void measure_decoder(const struct bench *b, struct pn_whisper_engine *e, 
         if (step >= FIRST_POSITION)
             s.ms[s.n++] = elapsed_ms(start, threads) / batch;
     }
-    double ms = median(&s), limit = pn_decoder_limit_ms(w, &b->machine, batch, threads);
+    double ms = bench_median(s.ms, s.n), limit = pn_decoder_limit_ms(w, &b->machine, batch, threads);
     (void)printf(
         "  %-5s %d thread%s  token, batch %-2d %8.2f ms (%.2f) a stream   limit %.2f, %.0f %% of it; %.0f MB "
         "resident, %.0f MB peak\n",
@@ -335,7 +321,7 @@ static const struct {
     const char *flag, *otherwise;
     void (*take)(struct bench *b, struct pn_str piece);
 } LISTS[] = {
-    { "--models", "tiny,base,small", take_model },
+    { "--models", "tiny,base", take_model },
     { "--precision", "int8,f32", take_precision },
     { "--threads", "1,2", take_threads },
     { "--batch", "1,4,16", take_batch },

@@ -2,9 +2,10 @@
 # build.sh DIR - configures and compiles one of the build folders; quiet when there is nothing to do.
 #
 #   build        the program: build/pinna and build/pinna-decode
-#   build-test   the same with the routes that only tests use, and the unit tests
+#   build-test   the same with the routes that only tests use, the unit tests, and the benchmarks
 #   build-asan   as build-test, under AddressSanitizer and UndefinedBehaviorSanitizer
 #   build-tsan   as build-test, under ThreadSanitizer
+#   build-bench  the program and the benchmarks, with oneDNN to compare with
 #   build-fuzz   the libFuzzer targets, by clang
 # With CI=true a warning is an error, except under the sanitizers: gcc sees ghosts in instrumented code.
 set -euo pipefail
@@ -16,9 +17,10 @@ fuzz_flag=-fsanitize=fuzzer-no-link
 targets=()
 case $dir in
 build) options=() targets=(src/cli/pinna src/cli/pinna-decode) ;;
-build-test) options=(-Db_ndebug=false -Dtest_routes=true) ;;
+build-test) options=(-Db_ndebug=false -Dtest_routes=true) targets=(all benchmarks) ;;
 build-asan) options=("${checked[@]}" "-Db_sanitize=address,undefined") ;;
 build-tsan) options=("${checked[@]}" -Db_sanitize=thread) ;;
+build-bench) options=(-Donednn=enabled) targets=(src/cli/pinna src/cli/pinna-decode benchmarks) ;;
 build-fuzz)
     options=("${checked[@]}" "-Db_sanitize=address,undefined" -Dfuzz=true
         "-Dc_args=$fuzz_flag -fno-sanitize-recover=undefined")

@@ -12,6 +12,7 @@ libraries=(libmicrohttpd-dev libwslay-dev libcurl4-openssl-dev libjansson-dev li
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
 sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample
 fuzzers=(clang-14 libclang-rt-14-dev)
+yardsticks=(libdnnl-dev libgomp1 python3-torch libopenblas0-pthread)
 
 packages_of() {
     case $1 in
@@ -20,7 +21,7 @@ packages_of() {
     test) echo "${sample[@]}" "${fuzzers[@]}" libcmocka-dev clang-format shellcheck strace ffmpeg zzuf \
         python3 python3-pytest python3-requests python3-websockets python3-aiohttp ;;
     fuzz) echo "${fuzzers[@]}" ;;
-    bench) echo "${sample[@]}" wrk nginx python3 ;;
+    bench) echo "${sample[@]}" "${yardsticks[@]}" wrk nginx python3 espeak-ng ffmpeg ;;
     deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev ;;
     *)
         echo "deps.sh: no target '$1' (build, run, test, fuzz, bench, deb)" >&2

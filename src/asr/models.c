@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FAILURE_US = 5000000 };
+
 enum state { LOADING, READY, FAILED };
 
 struct entry {
@@ -75,6 +77,7 @@ static void *load(void *arg)
     pthread_mutex_lock(&e->models->mu);
     e->recognizer = r;
     e->err = err;
+    e->used_us = pn_now_us();
     e->state = code == 0 ? READY : FAILED;
     pthread_mutex_unlock(&e->models->mu);
     return NULL;
@@ -100,13 +103,21 @@ static void unlink_entry(struct pn_models *m, struct entry *e)
     *link = e->next;
 }
 
-/* Under mu: drops the longest idle model if there are too many. False: none may go. */
+/* Failures first, then the longest idle. */
+static bool goes_before(const struct entry *a, const struct entry *b)
+{
+    if (!b || a->state != b->state)
+        return !b || a->state == FAILED;
+    return a->used_us < b->used_us;
+}
+
+/* Under mu: drops a model that nobody uses if there are too many. False: none may go. */
 static bool make_room(struct pn_models *m)
 {
     int n = 1;
     struct entry *idle = NULL;
     for (struct entry *e = m->others; e; e = e->next, n++)
-        if (e->state != LOADING && e->refs == 0 && (!idle || e->used_us < idle->used_us))
+        if (e->state != LOADING && e->refs == 0 && goes_before(e, idle))
             idle = e;
     if (n < m->max_loaded)
         return true;
@@ -120,6 +131,9 @@ static bool make_room(struct pn_models *m)
 /* Under mu: an entry for `source` and the thread that fills it. */
 static int start_loading(struct pn_models *m, const struct pn_model_source *source, struct pn_err *err)
 {
+    if (m->max_loaded < 2) /* the default one stays: waiting for room would be for ever */
+        return pn_fail(err, PN_ENOTFOUND, "only model '%s' can be asked for here: PINNA_MAX_MODELS is 1",
+                       m->first->source.name);
     if (!make_room(m))
         return pn_fail(err, PN_EFULL, "%d models are loaded and in use; no other one can be loaded now",
                        m->max_loaded);
@@ -137,7 +151,8 @@ static int start_loading(struct pn_models *m, const struct pn_model_source *sour
     return -PN_EAGAIN;
 }
 
-/* Under mu: a reference, or why not. A failure is told once; who asks then starts anew. */
+/* Under mu: a reference, or why not. A failure is told to all who ask soon, so that a crowd that waited for
+ * the model does not load it one after the other; who asks later starts anew. */
 static int take(struct pn_models *m, struct entry *e, struct pn_recognizer **ret, struct pn_err *err)
 {
     switch (e->state) {
@@ -151,10 +166,17 @@ static int take(struct pn_models *m, struct entry *e, struct pn_recognizer **ret
     case FAILED:
         break;
     }
-    int r = pn_fail(err, (enum pn_error)e->err.code, "%s", e->err.text);
+    return pn_fail(err, (enum pn_error)e->err.code, "%s", e->err.text);
+}
+
+/* Under mu: find(), after a failure of that name that is old has been forgotten. */
+static struct entry *find_fresh(struct pn_models *m, const char *name)
+{
+    struct entry *e = find(m, name);
+    if (!e || e->state != FAILED || pn_now_us() - e->used_us < FAILURE_US)
+        return e;
     unlink_entry(m, e);
-    entry_free(e);
-    return r;
+    return entry_free(e);
 }
 
 /* ---- anybody ---- */
@@ -173,7 +195,7 @@ int pn_models_acquire(struct pn_models *m, struct pn_str name, struct pn_recogni
     if (pn_str_copy(source.name, sizeof(source.name), name) < 0)
         r = pn_fail(err, PN_ENOTFOUND, "a model's name is at most %zu bytes long", sizeof(source.name) - 1);
     pthread_mutex_lock(&m->mu);
-    struct entry *e = r == 0 ? find(m, source.name) : NULL;
+    struct entry *e = r == 0 ? find_fresh(m, source.name) : NULL;
     if (e)
         r = take(m, e, ret, err);
     pthread_mutex_unlock(&m->mu);
@@ -184,7 +206,7 @@ int pn_models_acquire(struct pn_models *m, struct pn_str name, struct pn_recogni
     if (r < 0)
         return r;
     pthread_mutex_lock(&m->mu);
-    e = find(m, source.name); /* an alias, or another asker was quicker */
+    e = find_fresh(m, source.name); /* an alias, or another asker was quicker */
     r = e ? take(m, e, ret, err) : start_loading(m, &source, err);
     pthread_mutex_unlock(&m->mu);
     return r;

@@ -1,9 +1,11 @@
-/* decoder.c - see decoder.h: one file's samples, from a child's pipe or straight from a raw file.
+/* decoder.c - see decoder.h: one file's samples, from a child's pipe or straight from a raw or plain WAV
+ * file.
  *
  * A decoder belongs to one thread at a time and takes no lock; only the pool is shared. What must stay true:
  * what a child says is believed after decode_wire.c has checked it, and counted against max_samples here as
  * well; the first end or failure is final. */
 #include "audio/decode_pool.h"
+#include "audio/wav.h"
 #include "base/clock.h"
 
 #include <endian.h>
@@ -19,9 +21,9 @@ enum { INPUT_BYTES = 65536, RAW_BLOCK = 8192, SEND_TRIES = 3 };
 
 struct pn_decoder {
     const struct pn_decoder_options *opt; /* the pool's */
-    struct pn_decode_child *child;        /* NULL for raw PCM */
-    int raw_fd;                           /* -1 but for raw PCM; our own duplicate */
-    int64_t raw_pos;                      /* bytes read of it */
+    struct pn_decode_child *child;        /* NULL when the file is read here */
+    int raw_fd;                           /* -1 when there is a child; our own duplicate */
+    int64_t raw_pos, raw_end;             /* of its samples that are not read yet; bytes */
     bool has_info;
     struct pn_decoder_info info;
     int64_t samples;     /* delivered */
@@ -70,6 +72,13 @@ struct pn_decoder *pn_decoder_close(struct pn_decoder *d)
     return NULL;
 }
 
+static int finish(struct pn_decoder *d, int result)
+{
+    d->over = true;
+    d->result = result;
+    return result;
+}
+
 /* A child may have died since it was last looked at; the next one is as good. */
 static int take_and_send(struct pn_decoder_pool *p, const struct pn_decode_request *req, int fd,
                          struct pn_decode_child **ret, struct pn_err *err)
@@ -91,14 +100,13 @@ static int take_and_send(struct pn_decoder_pool *p, const struct pn_decode_reque
     return r < 0 ? pn_fail(err, (enum pn_error)last.code, "%s", last.text) : 0;
 }
 
-int pn_decoder_open(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret, struct pn_err *err)
+static int open_child(struct pn_decoder_pool *p, int fd, int64_t size, struct pn_decoder **ret,
+                      struct pn_err *err)
 {
     const struct pn_decoder_options *opt = pn_decode_pool_options(p);
-    struct pn_decode_request req = { .max_samples = opt->max_samples };
+    struct pn_decode_request req = { .size = size, .max_samples = opt->max_samples };
     struct pn_decoder *d = NULL;
-    int r = regular_size(fd, &req.size, err);
-    if (r == 0)
-        r = decoder_new(opt, &d, err);
+    int r = decoder_new(opt, &d, err);
     if (r == 0)
         r = take_and_send(p, &req, fd, &d->child, err);
     if (r < 0)
@@ -108,13 +116,12 @@ int pn_decoder_open(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret, 
     return r;
 }
 
-int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret, struct pn_err *err)
+/* Samples from `pos` to `end` of the file, 16 bit and as the models want them: read here. */
+static int open_raw(struct pn_decoder_pool *p, int fd, int64_t pos, int64_t end, struct pn_decoder **ret,
+                    struct pn_err *err)
 {
-    int64_t size = 0;
     struct pn_decoder *d = NULL;
-    int r = regular_size(fd, &size, err);
-    if (r == 0)
-        r = decoder_new(pn_decode_pool_options(p), &d, err);
+    int r = decoder_new(pn_decode_pool_options(p), &d, err);
     if (r < 0)
         return r;
     d->raw_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -123,7 +130,9 @@ int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct pn_decoder **r
         pn_decoder_close(d);
         return r;
     }
-    d->info = (struct pn_decoder_info){ .duration_s = (double)(size / 2) / PN_SAMPLE_RATE,
+    d->raw_pos = pos;
+    d->raw_end = end;
+    d->info = (struct pn_decoder_info){ .duration_s = (double)((end - pos) / 2) / PN_SAMPLE_RATE,
                                         .format = "s16le",
                                         .codec = "pcm_s16le",
                                         .rate = PN_SAMPLE_RATE,
@@ -131,6 +140,39 @@ int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct pn_decoder **r
     d->has_info = true;
     *ret = d;
     return 0;
+}
+
+/* As a child refuses it: by the header's word at once, or else when so much has been read. */
+static void believe_wav(struct pn_decoder *d, const struct pn_wav *wav)
+{
+    memcpy(d->info.format, "wav", sizeof("wav"));
+    if (!wav->told || wav->len / 2 <= d->opt->max_samples)
+        return;
+    d->has_info = false;
+    finish(d, pn_fail(&d->err, PN_ELIMIT, "the file says it holds %.0f seconds of audio; %.0f are allowed",
+                      d->info.duration_s, (double)d->opt->max_samples / PN_SAMPLE_RATE));
+}
+
+int pn_decoder_open(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret, struct pn_err *err)
+{
+    int64_t size = 0;
+    struct pn_wav wav;
+    int r = regular_size(fd, &size, err);
+    if (r < 0)
+        return r;
+    if (!pn_wav_find(fd, size, &wav))
+        return open_child(p, fd, size, ret, err);
+    r = open_raw(p, fd, wav.pos, wav.pos + wav.len, ret, err);
+    if (r == 0)
+        believe_wav(*ret, &wav);
+    return r;
+}
+
+int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret, struct pn_err *err)
+{
+    int64_t size = 0;
+    int r = regular_size(fd, &size, err);
+    return r < 0 ? r : open_raw(p, fd, 0, size, ret, err);
 }
 
 int pn_decoder_fd(const struct pn_decoder *d)
@@ -151,13 +193,6 @@ int64_t pn_decoder_samples(const struct pn_decoder *d)
 pid_t pn_decoder_pid(const struct pn_decoder *d)
 {
     return d->child ? d->child->pid : 0;
-}
-
-static int finish(struct pn_decoder *d, int result)
-{
-    d->over = true;
-    d->result = result;
-    return result;
 }
 
 static int too_long(struct pn_decoder *d)
@@ -187,8 +222,9 @@ static ssize_t pread_all(int fd, void *buf, size_t want, int64_t pos)
 static ssize_t read_raw(struct pn_decoder *d, float *pcm, size_t cap)
 {
     uint16_t block[RAW_BLOCK];
-    size_t want = PN_MIN(cap, (size_t)RAW_BLOCK);
-    ssize_t got = pread_all(d->raw_fd, block, want * sizeof(block[0]), d->raw_pos);
+    int64_t left = d->raw_end - d->raw_pos;
+    size_t want = PN_MIN(PN_MIN(cap, (size_t)RAW_BLOCK) * sizeof(block[0]), (size_t)left);
+    ssize_t got = pread_all(d->raw_fd, block, want, d->raw_pos);
     if (got < 0)
         return finish(d, pn_fail_errno(&d->err, "cannot read the file"));
     size_t n = (size_t)got / sizeof(block[0]);

@@ -1,5 +1,6 @@
 /* decoder.h - any audio or video file to 16 kHz mono float, by the child program pinna-decode.
  *
+ * Only files that need no decoding, raw PCM and WAV of 16 kHz, mono, 16 bit (wav.h), are read in the process.
  * A child serves one file and exits. It gets the file's descriptor by SCM_RIGHTS, can open nothing itself
  * (seccomp, landlock, rlimits; what the kernel lacks is said in the log), and writes framed samples into a
  * pipe (decode_wire.h). One idle, sandboxed child is kept ready. A crash, hang or bomb in it is an error of
@@ -48,15 +49,15 @@ PN_MUST_CHECK int pn_decoder_pool_new(const struct pn_decoder_options *opt, stru
 struct pn_decoder_pool *pn_decoder_pool_free(struct pn_decoder_pool *p); /* all decoders closed before */
 struct pn_sandbox_report pn_decoder_pool_sandbox(struct pn_decoder_pool *p);
 
-/* Hands `fd` (a regular file open for reading; its offset is not used) to a child. `fd` stays the caller's.
- * Starts the next idle child; waits (30 ms usually, 30 s at most) while there is none. -PN_EINVAL: not a
- * regular file; else as pn_decoder_pool_new. */
+/* Hands `fd` (a regular file open for reading; its offset is not used) to a child, unless it is plain WAV.
+ * `fd` stays the caller's. Starts the next idle child; waits (30 ms usually, 30 s at most) while there is
+ * none. -PN_EINVAL: not a regular file; else as pn_decoder_pool_new. */
 PN_MUST_CHECK int pn_decoder_open(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret,
                                   struct pn_err *err);
 /* As pn_decoder_open for headerless 16-bit little-endian mono PCM at 16 kHz: read here, no child. */
 PN_MUST_CHECK int pn_decoder_open_pcm(struct pn_decoder_pool *p, int fd, struct pn_decoder **ret,
                                       struct pn_err *err);
-/* To poll for reading; -1 when pn_decoder_read never blocks (raw PCM). */
+/* To poll for reading; -1 when there is no child: pn_decoder_read then never says -PN_EAGAIN. */
 int pn_decoder_fd(const struct pn_decoder *d);
 /* Up to `cap` samples: > 0; 0 at the end; -PN_EAGAIN when nothing is there now; -PN_EFORMAT (not audio we can
  * read: the text lists the formats), -PN_ELIMIT (too long, too many streams, too much memory or CPU),
@@ -64,7 +65,7 @@ int pn_decoder_fd(const struct pn_decoder *d);
  * comes, so wait for the descriptor a second at most). Never blocks. Once ended or failed it says the same
  * again. */
 PN_MUST_CHECK ssize_t pn_decoder_read(struct pn_decoder *d, float *pcm, size_t cap, struct pn_err *err);
-/* NULL until the child has said; valid until close. */
+/* NULL until the child has said, and for a file that is refused; valid until close. */
 const struct pn_decoder_info *pn_decoder_info(const struct pn_decoder *d);
 int64_t pn_decoder_samples(const struct pn_decoder *d); /* delivered so far */
 pid_t pn_decoder_pid(const struct pn_decoder *d);       /* 0: no child */

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static struct fake fake; /* too large for a stack */
-static const struct pn_recognition FILE_WANT = { "", "transcribe", false };
-static const struct pn_recognition LIVE_WANT = { "", "transcribe", true };
+static const struct pn_recognition FILE_WANT = { .language = "", .task = "transcribe", .live = false };
+static const struct pn_recognition LIVE_WANT = { .language = "", .task = "transcribe", .live = true };
 static const float SILENCE[FAKE_INBOX];
 
 static struct pn_scheduler *start(int max_streams, int batch_size)

@@ -161,7 +161,7 @@ static void moved(void *ctx)
 static struct pn_stream *open_stream(sem_t *sem)
 {
     struct pn_stream *st = NULL;
-    struct pn_recognition want = { "en", "transcribe", false };
+    struct pn_recognition want = { .language = "en", .task = "transcribe", .live = false };
     sem_init(sem, 0, 0);
     assert_int_equal(pn_scheduler_open(scheduler, sphinx, &want, moved, sem, &st, NULL), 0);
     return st;
@@ -265,7 +265,8 @@ static void test_what_it_cannot(void **state)
 {
     struct pn_err err = { 0 };
     struct pn_stream *st = NULL;
-    struct pn_recognition zh = { "zh", "transcribe", false }, translate = { "", "translate", false };
+    struct pn_recognition zh = { .language = "zh", .task = "transcribe", .live = false },
+                          translate = { .language = "", .task = "translate", .live = false };
     assert_int_equal(pn_scheduler_open(scheduler, sphinx, &zh, NULL, NULL, &st, &err), -PN_EUNSUPPORTED);
     assert_non_null(strstr(err.text, "'zh'"));
     assert_non_null(strstr(err.text, "--model"));

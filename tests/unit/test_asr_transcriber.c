@@ -278,7 +278,7 @@ static void test_slots_taken_by_others(void **state)
 {
     struct bench b = set_up(1, 1, 2, 2);
     struct pn_stream *other = NULL;
-    struct pn_recognition want = { "", "transcribe", false };
+    struct pn_recognition want = { .language = "", .task = "transcribe", .live = false };
     assert_int_equal(pn_scheduler_open(b.scheduler, &fake.base, &want, NULL, NULL, &other, NULL), 0);
     struct job a, c;
     submit(&b, &a, FAKE_UNIT);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -23,6 +24,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+enum { AU_HEAD = 24, AU_S16 = 3 };
 
 static struct pn_decoder_options options(void)
 {
@@ -43,44 +46,33 @@ static struct pn_decoder_pool *pool_of(struct pn_decoder_options opt)
     return p;
 }
 
-static void put_le(uint8_t *p, uint32_t v, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
-/* A tone of `seconds` at 16 kHz as WAV, without a name. Loud as `amplitude`, so that files differ. */
-static int wav_fd(double seconds, double amplitude)
-{
-    uint32_t n = (uint32_t)(seconds * PN_SAMPLE_RATE);
-    uint8_t head[44] = "RIFF....WAVEfmt ";
-    put_le(head + 4, 36 + n * 2, 4);
-    put_le(head + 16, 16, 4);
-    put_le(head + 20, 1, 2);
-    put_le(head + 22, 1, 2);
-    put_le(head + 24, PN_SAMPLE_RATE, 4);
-    put_le(head + 28, PN_SAMPLE_RATE * 2, 4);
-    put_le(head + 32, 2, 2);
-    put_le(head + 34, 16, 2);
-    memcpy(head + 36, "data", 4);
-    put_le(head + 40, n * 2, 4);
-    int16_t *pcm = malloc(n * sizeof(*pcm));
-    assert_non_null(pcm);
-    for (uint32_t i = 0; i < n; i++)
-        pcm[i] = (int16_t)lrint(amplitude * 32767 * sin(i * 2 * M_PI * 440 / PN_SAMPLE_RATE));
-    int fd = memfd_create("clip", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
-    assert_int_equal(write(fd, pcm, n * sizeof(*pcm)), n * sizeof(*pcm));
-    free(pcm);
-    return fd;
-}
-
-static int bytes_fd(const char *bytes, size_t len)
+static int bytes_fd(const void *bytes, size_t len)
 {
     int fd = memfd_create("clip", MFD_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, len), len);
+    return fd;
+}
+
+static int16_t tone_sample(uint32_t i, double amplitude)
+{
+    return (int16_t)lrint(amplitude * 32767 * sin(i * 2 * M_PI * 440 / PN_SAMPLE_RATE));
+}
+
+/* A tone of `seconds` at 16 kHz without a name, loud as `amplitude`, so that files differ. In AU, which only
+ * a child reads. */
+static int tone_fd(double seconds, double amplitude)
+{
+    uint32_t n = (uint32_t)(seconds * PN_SAMPLE_RATE);
+    const uint32_t head[AU_HEAD / 4] = { htobe32(0x2e736e64), htobe32(AU_HEAD),        htobe32(n * 2),
+                                         htobe32(AU_S16),     htobe32(PN_SAMPLE_RATE), htobe32(1) };
+    uint16_t *pcm = malloc(n * sizeof(*pcm));
+    assert_non_null(pcm);
+    for (uint32_t i = 0; i < n; i++)
+        pcm[i] = htobe16((uint16_t)tone_sample(i, amplitude));
+    int fd = bytes_fd(head, sizeof(head));
+    assert_int_equal(write(fd, pcm, n * sizeof(*pcm)), n * sizeof(*pcm));
+    free(pcm);
     return fd;
 }
 
@@ -139,19 +131,19 @@ static void expect_tone(struct pn_decoder_pool *p, double seconds, double amplit
     int64_t samples = 0;
     double peak = 0;
     struct pn_err err = { 0 };
-    int fd = wav_fd(seconds, amplitude);
+    int fd = tone_fd(seconds, amplitude);
     if (decode(p, fd, &samples, &peak, &err) != 0)
         fail_msg("not decoded: %s", err.text);
     assert_int_equal(samples, (int64_t)(seconds * PN_SAMPLE_RATE));
     assert_true(fabs(peak - amplitude) < 0.01);
-    assert_int_equal(lseek(fd, 0, SEEK_CUR), 44 + samples * 2); /* its offset was left alone */
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), AU_HEAD + samples * 2); /* its offset was left alone */
     close(fd);
 }
 
 static void test_decodes(void **state)
 {
     struct pn_decoder_pool *p = pool_of(options());
-    int fd = wav_fd(1.5, 0.5);
+    int fd = tone_fd(1.5, 0.5);
     struct pn_decoder *d = NULL;
     struct pn_err err = { 0 };
     assert_int_equal(pn_decoder_open(p, fd, &d, &err), 0);
@@ -163,8 +155,8 @@ static void test_decodes(void **state)
     const struct pn_decoder_info *info = pn_decoder_info(d);
     assert_non_null(info);
     assert_true(fabs(info->duration_s - 1.5) < 0.01);
-    assert_string_equal(info->format, "wav");
-    assert_string_equal(info->codec, "pcm_s16le");
+    assert_string_equal(info->format, "au");
+    assert_string_equal(info->codec, "pcm_s16be");
     assert_int_equal(info->rate, 16000);
     assert_int_equal(info->channels, 1);
     assert_int_equal(pn_decoder_samples(d), 24000);
@@ -217,7 +209,7 @@ static void test_limits_on_length(void **state)
     struct pn_decoder *d = NULL;
     struct pn_err err = { 0 };
     int64_t samples = -1;
-    int fd = wav_fd(1.5, 0.5);
+    int fd = tone_fd(1.5, 0.5);
     assert_int_equal(decode(p, fd, &samples, NULL, &err), -PN_ELIMIT);
     assert_int_equal(samples, 0); /* by the header's word, before anything was decoded */
     assert_non_null(strstr(err.text, "seconds"));
@@ -259,7 +251,7 @@ static int after_signal(int sig, struct pn_err *err)
     opt.stall_s = 1;
     struct pn_decoder_pool *p = pool_of(opt);
     struct pn_decoder *d = NULL;
-    int fd = wav_fd(60, 0.5);
+    int fd = tone_fd(60, 0.5);
     assert_int_equal(pn_decoder_open(p, fd, &d, NULL), 0);
     close(fd);
     read_first(d);
@@ -326,7 +318,7 @@ static void test_back_pressure_is_no_hang(void **state)
     struct pn_decoder_pool *p = pool_of(opt);
     struct pn_decoder *d = NULL;
     struct pn_err err = { 0 };
-    int fd = wav_fd(60, 0.5);
+    int fd = tone_fd(60, 0.5);
     assert_int_equal(pn_decoder_open(p, fd, &d, &err), 0);
     close(fd);
     read_first(d);
@@ -418,7 +410,7 @@ static void test_nothing_is_left(void **state)
     for (int i = 0; i < (PN_SANITIZED ? 20 : 200); i++) {
         if (i % 10 == 9) { /* given up in the middle */
             struct pn_decoder *d = NULL;
-            int fd = wav_fd(30, 0.5);
+            int fd = tone_fd(30, 0.5);
             assert_int_equal(pn_decoder_open(p, fd, &d, NULL), 0);
             close(fd);
             read_first(d);
@@ -448,7 +440,7 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     double amplitude = 0.1 * (w->number + 1), seconds = 0.2 + 0.1 * w->number;
-    int fd = wav_fd(seconds, amplitude);
+    int fd = tone_fd(seconds, amplitude);
     for (int i = 0; i < ROUNDS; i++) {
         int64_t samples = 0;
         double peak = 0;
@@ -513,7 +505,7 @@ static void test_too_little_memory(void **state)
     int r = pn_decoder_pool_new(&opt, &p, &err);
     if (r == 0) {
         int64_t samples = 0;
-        int fd = wav_fd(1, 0.5);
+        int fd = tone_fd(1, 0.5);
         r = decode(p, fd, &samples, NULL, &err);
         close(fd);
         pn_decoder_pool_free(p);

@@ -10,25 +10,25 @@ struct size_entry {
     const char *name;    /* OpenAI's and ggml's */
     const char *hf_name; /* config.json */
     size_t offset;
-    int max;
+    int min, max;
 };
 
-#define DIM(field, hf, max)                                      \
-    {                                                            \
-#field, hf, offsetof(struct pn_whisper_dims, field), max \
+#define DIM(field, hf, min, max)                                      \
+    {                                                                 \
+#field, hf, offsetof(struct pn_whisper_dims, field), min, max \
     }
 
 static const struct size_entry SIZES[] = {
-    DIM(n_mels, "num_mel_bins", 256),
-    DIM(n_audio_ctx, "max_source_positions", 8192),
-    DIM(n_audio_state, "d_model", 8192),
-    DIM(n_audio_head, "encoder_attention_heads", 128),
-    DIM(n_audio_layer, "encoder_layers", 256),
-    DIM(n_vocab, "vocab_size", 1 << 20),
-    DIM(n_text_ctx, "max_target_positions", 8192),
-    DIM(n_text_state, "d_model", 8192),
-    DIM(n_text_head, "decoder_attention_heads", 128),
-    DIM(n_text_layer, "decoder_layers", 256),
+    DIM(n_mels, "num_mel_bins", 1, 256),
+    DIM(n_audio_ctx, "max_source_positions", 1, 8192),
+    DIM(n_audio_state, "d_model", 1, 8192),
+    DIM(n_audio_head, "encoder_attention_heads", 1, 128),
+    DIM(n_audio_layer, "encoder_layers", 1, 256),
+    DIM(n_vocab, "vocab_size", PN_VOCAB_MIN, PN_VOCAB_MAX),
+    DIM(n_text_ctx, "max_target_positions", PN_WHISPER_MIN_TEXT, PN_WHISPER_MAX_TEXT),
+    DIM(n_text_state, "d_model", 1, 8192),
+    DIM(n_text_head, "decoder_attention_heads", 1, 128),
+    DIM(n_text_layer, "decoder_layers", 1, 256),
 };
 
 static int *size_at(struct pn_whisper_dims *d, const struct size_entry *s)
@@ -41,8 +41,9 @@ int pn_whisper_dims_check(const struct pn_whisper_dims *d, struct pn_err *err)
     struct pn_whisper_dims copy = *d;
     for (size_t i = 0; i < PN_ARRAY_LEN(SIZES); i++) {
         int v = *size_at(&copy, &SIZES[i]);
-        if (v < 1 || v > SIZES[i].max)
-            return pn_fail(err, PN_EFORMAT, "%s is %d; it must lie in 1..%d", SIZES[i].name, v, SIZES[i].max);
+        if (v < SIZES[i].min || v > SIZES[i].max)
+            return pn_fail(err, PN_EFORMAT, "%s is %d; it must lie in %d..%d", SIZES[i].name, v, SIZES[i].min,
+                           SIZES[i].max);
     }
     if (d->n_audio_state != d->n_text_state)
         return pn_fail(err, PN_EFORMAT, "n_audio_state %d and n_text_state %d differ", d->n_audio_state,
@@ -80,9 +81,9 @@ int pn_whisper_dims_read(const struct pn_checkpoint *c, struct pn_whisper_dims *
         int64_t v = 0;
         if (pn_checkpoint_int(c, name, &v) < 0)
             return pn_fail(err, PN_EFORMAT, "not a Whisper checkpoint: it does not state %s", name);
-        if (v < 1 || v > SIZES[i].max)
-            return pn_fail(err, PN_EFORMAT, "%s is %lld; it must lie in 1..%d", name, (long long)v,
-                           SIZES[i].max);
+        if (v < SIZES[i].min || v > SIZES[i].max)
+            return pn_fail(err, PN_EFORMAT, "%s is %lld; it must lie in %d..%d", name, (long long)v,
+                           SIZES[i].min, SIZES[i].max);
         *size_at(&d, &SIZES[i]) = (int)v;
     }
     int r = pn_whisper_dims_check(&d, err);

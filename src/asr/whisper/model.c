@@ -192,9 +192,9 @@ int pn_whisper_open(const struct pn_whisper_options *opt, struct pn_whisper **re
         (void)snprintf(w->name, sizeof(w->name), "%s", o.name);
     else
         name_from_path(o.path, w->name, sizeof(w->name));
-    if ((r = allocate_layers(w)) < 0 || (r = load(w, c, &o, err)) < 0 || (r = add_heads(w, c)) < 0)
-        goto out;
-    r = pn_mel_new(w->dims.n_mels, &w->mel);
+    if ((r = allocate_layers(w)) == 0 && (r = pn_mel_new(w->dims.n_mels, &w->mel)) == 0 &&
+        (r = load(w, c, &o, err)) == 0)
+        r = add_heads(w, c);
 out:
     pn_checkpoint_close(c);
     if (r < 0) {

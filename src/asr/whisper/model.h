@@ -14,7 +14,13 @@ struct pn_whisper_dims {
     int n_vocab, n_text_ctx, n_text_state, n_text_head, n_text_layer;
 };
 
-enum { PN_WHISPER_HEAD = 64 }; /* width of a head in every Whisper */
+enum {
+    PN_WHISPER_HEAD = 64, /* width of a head in every Whisper */
+    /* Text positions: every published model has the most, what decoding keeps on its way is made for it; the
+     * fewest hold a start, a few tokens and an end. */
+    PN_WHISPER_MIN_TEXT = 16,
+    PN_WHISPER_MAX_TEXT = 448
+};
 
 struct pn_norm {
     const float *gamma, *beta;

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { N_TIMESTAMPS = 1501, N_TASK_TOKENS = 6, SMALLEST = 51864, LARGEST = 51866 };
+enum { N_TIMESTAMPS = 1501, N_TASK_TOKENS = 6 };
 
 /* Tokens of music, brackets, quotes and dashes, which mark what is not speech (spec whisper 3.6, where the
  * rule that they follow is). Of the multilingual vocabularies: */
@@ -31,19 +31,10 @@ static const int32_t NON_SPEECH_ENGLISH[] = {
     19510, 20724, 22305, 22935, 27007, 30109, 30420, 33409, 34949, 40283, 40493, 40549, 47282, 49146,
 };
 
-int pn_vocab_new(struct pn_bpe *bpe, int n_vocab, struct pn_vocab **ret, struct pn_err *err)
+static void lay_out(struct pn_vocab *v, int n_vocab)
 {
-    struct pn_vocab *v = n_vocab >= SMALLEST && n_vocab <= LARGEST ? calloc(1, sizeof(*v)) : NULL;
-    if (!v) {
-        pn_bpe_free(bpe);
-        if (n_vocab >= SMALLEST && n_vocab <= LARGEST)
-            return pn_fail(err, PN_ENOMEM, "vocabulary: out of memory");
-        return pn_fail(err, PN_EUNSUPPORTED, "%d tokens are no Whisper vocabulary: %d to %d are", n_vocab,
-                       SMALLEST, LARGEST);
-    }
-    v->bpe = bpe;
     v->n_vocab = n_vocab;
-    v->multilingual = n_vocab > SMALLEST;
+    v->multilingual = n_vocab > PN_VOCAB_MIN;
     v->n_languages = n_vocab - 51765 - (v->multilingual ? 1 : 0);
     v->timestamp_begin = n_vocab - N_TIMESTAMPS;
     v->notimestamps = v->timestamp_begin - 1;
@@ -58,6 +49,28 @@ int pn_vocab_new(struct pn_bpe *bpe, int n_vocab, struct pn_vocab **ret, struct 
     v->non_speech = v->multilingual ? NON_SPEECH_MULTILINGUAL : NON_SPEECH_ENGLISH;
     v->n_non_speech =
         v->multilingual ? PN_ARRAY_LEN(NON_SPEECH_MULTILINGUAL) : PN_ARRAY_LEN(NON_SPEECH_ENGLISH);
+}
+
+int pn_vocab_new(struct pn_bpe *bpe, int n_vocab, struct pn_vocab **ret, struct pn_err *err)
+{
+    struct pn_vocab *v = calloc(1, sizeof(*v));
+    int r = 0;
+    if (!v)
+        r = pn_fail(err, PN_ENOMEM, "vocabulary: out of memory");
+    else if (n_vocab < PN_VOCAB_MIN || n_vocab > PN_VOCAB_MAX)
+        r = pn_fail(err, PN_EUNSUPPORTED, "%d tokens are no Whisper vocabulary: %d to %d are", n_vocab,
+                    PN_VOCAB_MIN, PN_VOCAB_MAX);
+    else
+        lay_out(v, n_vocab);
+    if (r == 0 && pn_bpe_size(bpe) > (size_t)v->eot) /* text would be encoded as special tokens, or as none */
+        r = pn_fail(err, PN_EFORMAT, "vocabulary: %zu text tokens; the model has %d", pn_bpe_size(bpe),
+                    (int)v->eot);
+    if (r < 0) {
+        pn_bpe_free(bpe);
+        free(v);
+        return r;
+    }
+    v->bpe = bpe;
     *ret = v;
     return 0;
 }

@@ -7,9 +7,11 @@
 
 #include <stdbool.h>
 
+enum { PN_VOCAB_MIN = 51864, PN_VOCAB_MAX = 51866 }; /* ids of the published shapes */
+
 struct pn_vocab {
     struct pn_bpe *bpe; /* owned */
-    int n_vocab;        /* 51864, 51865, 51866 ... */
+    int n_vocab;        /* PN_VOCAB_MIN .. PN_VOCAB_MAX */
     bool multilingual;  /* n_vocab >= 51865 */
     int n_languages;
     /* Special ids, from n_vocab alone: the rank file may have gaps. */
@@ -19,7 +21,8 @@ struct pn_vocab {
     size_t n_non_speech;
 };
 
-/* Takes `bpe` in any case. -PN_EUNSUPPORTED when n_vocab is not one of Whisper's shapes (51864 + k). */
+/* Takes `bpe` in any case. -PN_EUNSUPPORTED when n_vocab is not one of Whisper's shapes, -PN_EFORMAT when
+ * `bpe` has more tokens than such a model's text. */
 PN_MUST_CHECK int pn_vocab_new(struct pn_bpe *bpe, int n_vocab, struct pn_vocab **ret, struct pn_err *err);
 struct pn_vocab *pn_vocab_free(struct pn_vocab *v); /* accepts NULL, returns NULL */
 

@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)PN_MAX_WINDOW_PROMPT >= (int)PN_WHISPER_MAX_TEXT &&
+                   (int)PN_MAX_SAMPLED >= (int)PN_WHISPER_MAX_TEXT,
+               "the fixed arrays of a window hold any text context");
+
 enum stage { PROMPT, STEP, DONE };
 
 struct pn_window {

@@ -186,6 +186,8 @@ struct query {
     int32_t excess; /* 128 times the sum of its numbers: what the keys' zero point adds */
 };
 
+enum { TOP = 127 * 128 }; /* of a query's numbers */
+
 /* q / sqrt(d), with the keys' channel scales taken in, as 128 * q[c] + q[d + c]. */
 static struct query quantize_query(int d, const float *q, const struct packed *p, int8_t *ret)
 {
@@ -196,9 +198,10 @@ static struct query quantize_query(int d, const float *q, const struct packed *p
         shift = _mm512_fmadd_ps(_mm512_loadu_ps(q + c), _mm512_loadu_ps(p->key_mean + c), shift);
         max = _mm512_max_ps(max, _mm512_abs_ps(x[c / 16]));
     }
-    float top = _mm512_reduce_max_ps(max), step = top > 0 ? top / (127 * 128) : 1;
+    float top = _mm512_reduce_max_ps(max), step = top > 0 ? top / TOP : 1;
     for (int c = 0; c < d; c += 16) {
         __m512i all = _mm512_cvtps_epi32(_mm512_div_ps(x[c / 16], _mm512_set1_ps(step)));
+        all = _mm512_max_epi32(all, _mm512_set1_epi32(-TOP)); /* what is not a number became INT32_MIN */
         __m512i high = _mm512_srai_epi32(_mm512_add_epi32(all, _mm512_set1_epi32(64)), 7);
         total = _mm512_add_epi32(total, all);
         _mm_storeu_si128((__m128i *)(ret + c), _mm512_cvtsepi32_epi8(high));
