@@ -41,7 +41,9 @@ static void gemm_u8s8_c(const struct pn_gemm_u8s8 *g)
             sums_u8s8(g->a + i * g->lda, g->k / 4, w, sum);
             float *y = g->y + i * g->ldy;
             for (int c = 0; c < PN_MIN(8, g->n_to - j); c++) {
-                float s = (float)(sum[c] - g->rows[i].zero * g->w_sum[j + c]);
+                /* Unsigned: a forged file's sums may overflow, and then wrap as they do in vectors. */
+                uint32_t zero = (uint32_t)g->rows[i].zero * (uint32_t)g->w_sum[j + c];
+                float s = (float)(int32_t)((uint32_t)sum[c] - zero);
                 float v = fmaf(s, g->rows[i].scale * g->w_scale[j + c], g->bias[j + c]);
                 y[j + c] = finish(g->epilogue, v, y[j + c]);
             }

@@ -3,6 +3,7 @@
  * well. */
 #include "audio/decoder.h"
 #include "audio/wav.h"
+#include "base/str.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_FILE = 100000, N_SAMPLES = 20000, FMT_AT = 20, FMT_RATE_AT = 8, FMT_MASK_AT = 20 };
+enum { MAX_FILE = 120000, N_SAMPLES = 20000, FMT_AT = 20, FMT_RATE_AT = 8, FMT_MASK_AT = 20 };
 
 struct file {
     uint8_t bytes[MAX_FILE];
@@ -82,34 +83,37 @@ static void put_samples(int64_t told, size_t extra)
     put_chunk("data", told < 0 ? (uint32_t)len : (uint32_t)told, pcm, len);
 }
 
-static void put_part(const char *part, size_t len)
+static void put_part(struct pn_str part)
 {
-    static const uint8_t list[] = "INFOISFT\6\0\0\0Pinna";
-    static const uint8_t zeros[70000];
-    if (len == 5 && memcmp(part, "fmt", 3) == 0)
-        put_format(part[3] == '1' ? (uint32_t)(part[4] - '0' + 10) : 40);
-    else if (strncmp(part, "data", len) == 0)
-        put_samples(-1, 0);
-    else if (strncmp(part, "data:odd", len) == 0)
-        put_samples(-1, 1);
-    else if (strncmp(part, "data:0", len) == 0)
-        put_samples(0, 0);
-    else if (strncmp(part, "data:pipe", len) == 0)
-        put_samples(0xFFFFFFFF, 0);
-    else if (strncmp(part, "data:more", len) == 0)
-        put_samples(0x7FFFF000, 0);
-    else if (strncmp(part, "data:none", len) == 0)
+    static const uint8_t list[] = "INFOISFT\6\0\0\0Pinna", zeros[70000];
+    static const struct {
+        const char *name;
+        int64_t told;
+        size_t extra;
+    } data[] = { { "data", -1, 0 },
+                 { "data:odd", -1, 1 },
+                 { "data:0", 0, 0 },
+                 { "data:pipe", 0xFFFFFFFF, 0 },
+                 { "data:more", 0x7FFFF000, 0 } };
+    for (size_t i = 0; i < PN_ARRAY_LEN(data); i++)
+        if (pn_str_is(part, data[i].name)) {
+            put_samples(data[i].told, data[i].extra);
+            return;
+        }
+    if (pn_str_is(part, "fmt16") || pn_str_is(part, "fmt18") || pn_str_is(part, "fmt40"))
+        put_format(10 * (uint32_t)(part.ptr[3] - '0') + (uint32_t)(part.ptr[4] - '0'));
+    else if (pn_str_is(part, "data:none"))
         put_chunk("data", 0, "", 0);
-    else if (strncmp(part, "LIST", len) == 0)
+    else if (pn_str_is(part, "LIST"))
         put_chunk("LIST", sizeof(list), list, sizeof(list));
-    else if (strncmp(part, "LIST:short", len) == 0)
+    else if (pn_str_is(part, "LIST:short"))
         put_chunk("LIST", 2, "IN", 2);
-    else if (strncmp(part, "JUNK:long", len) == 0)
+    else if (pn_str_is(part, "JUNK:long"))
         put_chunk("JUNK", sizeof(zeros), zeros, sizeof(zeros));
-    else if (strncmp(part, "byte", len) == 0)
+    else if (pn_str_is(part, "byte"))
         put("x", 1);
     else
-        put_chunk(part, 7, "unknown", 7); /* odd, so padded */
+        put_chunk(part.ptr, 7, "unknown", 7); /* odd, so padded */
 }
 
 /* A file of the chunks that `parts` names. */
@@ -121,7 +125,7 @@ static void make(const char *parts)
     put("WAVE", 4);
     for (const char *p = parts; *p; p += *p == ' ') {
         size_t len = strcspn(p, " ");
-        put_part(p, len);
+        put_part((struct pn_str){ p, len });
         p += len;
     }
 }
@@ -205,6 +209,7 @@ static const struct {
     { "fmt40 data", true, true },
     { "LIST fmt16 data", true, true },
     { "JUNK fmt16 fact LIST data", true, true },
+    { "fmt16 data fact", true, true },
     { "fmt16 data LIST", true, true },
     { "fmt40 PEAK data LIST what", true, true },
     { "fmt16 data:odd", true, true },
@@ -229,13 +234,10 @@ static const struct {
     { "LIST:short fmt16 data", false, false },
     { "fmt16 data LIST:short", false, false },
     { "bext fmt16 data", false, false },
-    { "fmt16 data cue ", false, false },
-    { "fmt16 data id3 ", false, false },
     { "ds64 fmt16 data", false, false },
+    { "fmt16 data bext", false, false },
     { "fmt16 SMV0 data", false, false },
     { "XMA2 fmt16 data", false, false },
-    { "a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 fmt16 data", true, true },
-    { "a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 5 fmt16 data", false, false },
 };
 
 static void test_layouts(void **state)
@@ -251,6 +253,23 @@ static void test_layouts(void **state)
             assert_int_equal(wav.len, 2 * N_SAMPLES);
         else if (LAYOUTS[i].taken)
             assert_int_equal(wav.len, (file.len - file.samples_at) & ~(size_t)1);
+    }
+}
+
+/* The walk ends somewhere, before the samples as behind them. */
+static void test_many_chunks(void **state)
+{
+    struct pn_wav wav;
+    for (size_t n = 0; n < 64; n++) {
+        make("fmt16");
+        for (size_t i = 0; i < n; i++)
+            put_part(PN_STR("what"));
+        put_part(PN_STR("data"));
+        assert_int_equal(taken(file.len, &wav), n <= 30);
+        make("fmt16 data");
+        for (size_t i = 0; i < n; i++)
+            put_part(PN_STR("what"));
+        assert_int_equal(taken(file.len, &wav), n <= 30);
     }
 }
 
@@ -347,7 +366,7 @@ static void test_too_long(void **state)
     struct pn_decoder_pool *p = pool_of(PN_SAMPLE_RATE);
     static const char *const parts[] = { "fmt16 data", "fmt16 data:0", "fmt16 data:more" };
     for (size_t i = 0; i < PN_ARRAY_LEN(parts); i++) {
-        static char said[100000];
+        static char said[MAX_FILE];
         struct pn_err err = { 0 }, again = { 0 };
         make(parts[i]);
         struct pn_decoder *d = open_here(p);
