@@ -7,6 +7,7 @@
 #include "machine.h"
 #include "timing.h"
 
+#include "base/splitmix.h"
 #include "base/str.h"
 #include "nn/attention.h"
 #include "nn/cpu.h"
@@ -43,11 +44,8 @@ static const char *const LEVELS[] = { "c", "avx2", "avx512", "vnni", "fp16", "ne
 
 static double uniform(void)
 {
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (double)(state >> 11) * 0x1p-53 + 1e-18;
+    static uint64_t state = 1;
+    return (double)(pn_splitmix64(&state) >> 11) * 0x1p-53 + 1e-18;
 }
 
 static float normal(void)

@@ -4,6 +4,8 @@
  * large enough that attention is neither flat nor a single peak. */
 #include "random_model.h"
 
+#include "base/splitmix.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +54,6 @@ bool pn_random_dims(const char *name, struct pn_whisper_dims *ret)
     return false;
 }
 
-/* splitmix64 */
-static uint64_t next(uint64_t *seed)
-{
-    uint64_t z = (*seed += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
 static float quantile(double p)
 {
     double low = -8, high = 8;
@@ -99,7 +92,7 @@ void pn_random_normal(uint64_t seed, float *out, size_t n)
         abort();
     fill_quantiles(normal);
     for (size_t i = 0; i < n; i++)
-        out[i] = normal[next(&seed) % QUANTILES];
+        out[i] = normal[pn_splitmix64(&seed) % QUANTILES];
     free(normal);
 }
 
@@ -133,7 +126,7 @@ static void put_halves(struct writer *w, int64_t n, float std)
     while (n > 0) {
         int64_t m = PN_MIN(n, CHUNK);
         for (int64_t i = 0; i < m; i += 4) {
-            uint64_t r = next(&w->seed);
+            uint64_t r = pn_splitmix64(&w->seed);
             for (int j = 0; j < 4; j++)
                 w->chunk[i + j] = w->half[r >> (16 * j) & (QUANTILES - 1)];
         }
@@ -145,7 +138,7 @@ static void put_halves(struct writer *w, int64_t n, float std)
 static void put_floats(struct writer *w, int64_t n, float mean, float std)
 {
     for (int64_t i = 0; i < n; i++) {
-        float v = mean + std * w->normal[next(&w->seed) % QUANTILES];
+        float v = mean + std * w->normal[pn_splitmix64(&w->seed) % QUANTILES];
         put(w, &v, sizeof(v));
     }
 }
@@ -238,7 +231,7 @@ static void put_ending_embeddings(struct writer *w, const struct pn_whisper_dims
     put_halves(w, (int64_t)s * eot, 1);
     w->seed = direction;
     for (int i = 0; i < s; i++) {
-        uint16_t half = to_half(turn(i) * w->normal[next(&w->seed) % QUANTILES]);
+        uint16_t half = to_half(turn(i) * w->normal[pn_splitmix64(&w->seed) % QUANTILES]);
         put(w, &half, sizeof(half));
     }
     put_halves(w, (int64_t)s * (d->n_vocab - eot - 1), 1);

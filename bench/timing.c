@@ -1,6 +1,8 @@
 /* timing.c - see timing.h. */
 #include "timing.h"
 
+#include "base/attr.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,7 @@ double bench_median(double *v, int n)
 
 void *bench_alloc(size_t size)
 {
-    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    size = pn_round_up(size, HUGE_PAGE);
     void *p = aligned_alloc(HUGE_PAGE, size);
     if (!p) {
         (void)fprintf(stderr, "out of memory\n");

@@ -20,16 +20,19 @@ bool pn_model_is_known(const char *name)
     return is_sphinx(pn_str(name)) || pn_catalogue_find(name);
 }
 
-static int unknown_model(struct pn_str name, struct pn_err *err)
+/* `folder` is named for who chose it, not for who asks over the network: NULL then. */
+static int unknown_model(struct pn_str name, const char *folder, struct pn_err *err)
 {
+    bool named = folder && folder[0];
     char known[256];
     size_t used = 0;
     const struct pn_catalogue_entry *e;
     for (size_t i = 0; (e = pn_catalogue_at(i)) && used < sizeof(known); i++)
         if (e->kind == PN_MODEL_WHISPER)
             used += (size_t)snprintf(known + used, sizeof(known) - used, ", %s", e->name);
-    return pn_fail(err, PN_ENOTFOUND, "unknown model '%.*s'; known: sphinx%s",
-                   (int)PN_MIN(name.len, (size_t)40), name.ptr, known);
+    return pn_fail(err, PN_ENOTFOUND, "unknown model '%.*s'%s%.80s; known: sphinx%s",
+                   (int)PN_MIN(name.len, (size_t)40), name.ptr, named ? ": it is not in " : "",
+                   named ? folder : "", known);
 }
 
 /* "base" of "/models/ggml-base.bin", of "base.pt", of a folder "base/". */
@@ -62,11 +65,11 @@ static int locate(const struct pn_model_loader *l, const char *name, bool allow_
     struct pn_err why = { 0 };
     int r = pn_model_locate(name, &opt, ret->path, sizeof(ret->path), &why);
     if (r == -PN_ENOTFOUND && !known && !(allow_path && strchr(name, '/')))
-        return unknown_model(pn_str(name), err);
+        return unknown_model(pn_str(name), allow_path ? l->model_dir : NULL, err);
     if (r < 0)
         return pn_fail(err, (enum pn_error) - r, "%s", why.text);
     if (!allow_path && ret->path[0] != '/') /* a file in the working folder */
-        return unknown_model(pn_str(name), err);
+        return unknown_model(pn_str(name), NULL, err);
     name_of_path(known ? known->name : strchr(name, '/') ? ret->path : name, ret->name);
     return 0;
 }
@@ -81,7 +84,7 @@ int pn_model_find(const struct pn_model_loader *l, struct pn_str name, bool allo
         return 0;
     }
     if (pn_str_copy(text, sizeof(text), name) < 0 || (!allow_path && !pn_model_name_ok(text)))
-        return unknown_model(name, err);
+        return unknown_model(name, NULL, err);
     int r = locate(l, text, allow_path, &found, err);
     if (r == 0)
         *ret = found;

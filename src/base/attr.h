@@ -12,6 +12,12 @@
 #define PN_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define PN_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* The least multiple of `to` that is no less than `n`. */
+static inline size_t pn_round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
 /* The struct that embeds `member` at `ptr`. */
 #define PN_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

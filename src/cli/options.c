@@ -4,6 +4,8 @@
  * learn the files, once more over what the files and the environment said. */
 #include "cli/options.h"
 
+#include "nn/cpu.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,9 +64,11 @@ static int choose_dotenv(const struct command_line *cl, const char **ret, struct
 /* The kernels are below all settings and know only the environment. No thread runs yet. */
 static int pass_on_cpu(const struct pn_config *c, struct pn_err *err)
 {
-    if (strcmp(c->cpu, "auto") != 0 && setenv("PINNA_CPU", c->cpu, 1) < 0)
-        return pn_fail_errno(err, "PINNA_CPU");
-    return 0;
+    unsigned cpu;
+    int r = pn_cpu_parse(pn_str(c->cpu), &cpu, err);
+    if (r == 0 && setenv("PINNA_CPU", c->cpu, 1) < 0)
+        r = pn_fail_errno(err, "PINNA_CPU");
+    return r;
 }
 
 static int load(struct command_line *cl, struct pn_arena *arena, struct pn_config_loaded **ret,

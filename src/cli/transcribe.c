@@ -6,6 +6,7 @@
 #include "cli/transcribe.h"
 
 #include "base/config.h"
+#include "base/signals.h"
 #include "cli/auto_pull.h"
 #include "cli/options.h"
 #include "cli/transcribe_run.h"
@@ -182,19 +183,6 @@ static void close_engine(struct engine *e)
 
 /* ---- signals ---- */
 
-static int catch_signals(struct pn_err *err)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed standard output is an error like a full disk */
-    int fd = signalfd(-1, &set, SFD_CLOEXEC);
-    return fd < 0 ? pn_fail_errno(err, "signalfd") : fd;
-}
-
 /* Jobs first: that kills the children and ends what would still write. Decoders may be busy for seconds, so
  * the models are left to the system. */
 _Noreturn static void leave(struct engine *e, int signal_fd)
@@ -237,7 +225,7 @@ static int run_files(const struct command *cmd, struct engine *e, int signal_fd,
 /* Exit status; the text of a failure is in *err. */
 static int run_command(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
-    int signal_fd = catch_signals(err);
+    int signal_fd = pn_signals_open(SFD_CLOEXEC, err);
     if (signal_fd < 0)
         return 1;
     int status = 1;

@@ -34,11 +34,6 @@ struct pn_packed_writer {
     size_t room;
 };
 
-static uint64_t round_up(uint64_t n, uint64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* `path` as folder and name; the folder is "." for a bare name. */
 static const char *split_path(const char *path, char *folder, size_t cap)
 {
@@ -57,15 +52,21 @@ static bool is_temporary_of(const char *name, const char *base)
            strcmp(name + len - 4, ".tmp") == 0;
 }
 
-/* Removes one temporary unless it is young or its writer still holds the lock. */
+/* Nobody writes it: its writer's lock has gone with it. Where files cannot be locked, age has to tell. */
+static bool is_left_over(int fd, const struct stat *st)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    return errno != EWOULDBLOCK && time(NULL) - st->st_mtim.tv_sec > LEFT_OVER_AGE_S;
+}
+
 static void remove_left_over(int folder, const char *name)
 {
     struct stat st;
     int fd = openat(folder, name, /* checksrc: a left-over */ O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && time(NULL) - st.st_mtim.tv_sec > LEFT_OVER_AGE_S &&
-        flock(fd, LOCK_EX | LOCK_NB) == 0)
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_left_over(fd, &st))
         unlinkat(folder, name, 0);
     close(fd);
 }
@@ -83,6 +84,14 @@ static void remove_left_overs(const char *path)
     closedir(d);
 }
 
+/* Locks a new file. False: another process took it for a left-over in the moment before that. */
+static bool is_ours(int fd)
+{
+    struct stat st;
+    (void)flock(fd, LOCK_EX);
+    return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 static int open_temporary(struct pn_packed_writer *w, struct pn_err *err)
 {
     char folder[PATH_MAX];
@@ -97,12 +106,14 @@ static int open_temporary(struct pn_packed_writer *w, struct pn_err *err)
         if (n < 0 || (size_t)n >= sizeof(w->temporary))
             return pn_fail(err, PN_ELIMIT, "the path of the packed file is too long");
         w->fd = open(w->temporary, flags, 0666); /* checksrc: the new file */
-        if (w->fd >= 0) {
-            (void)flock(w->fd, LOCK_EX | LOCK_NB); /* where there are no locks, age alone decides */
+        if (w->fd >= 0 && is_ours(w->fd))
             return 0;
-        }
-        if (errno != EEXIST)
+        if (w->fd >= 0) {
+            close(w->fd);
+            w->fd = -1;
+        } else if (errno != EEXIST) {
             break;
+        }
     }
     w->temporary[0] = 0;
     return pn_fail_errno(err, "cannot write beside %.150s", w->path);
@@ -144,7 +155,7 @@ static void *map_memory(size_t size)
     uint8_t *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return p;
-    size_t skip = (size_t)(round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p);
+    size_t skip = pn_round_up((uintptr_t)p, HUGE_PAGE) - (uintptr_t)p;
     if (skip > 0)
         munmap(p, skip);
     if (skip < HUGE_PAGE)
@@ -177,7 +188,7 @@ static int add_region(struct pn_packed_writer *w, size_t need, struct pn_err *er
     }
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = w->end / page * page;
     size_t lead = w->fd < 0 ? 0 : (size_t)(w->end - from);
-    size_t size = (size_t)round_up(PN_MAX(need + lead, (size_t)REGION), HUGE_PAGE);
+    size_t size = pn_round_up(PN_MAX(need + lead, (size_t)REGION), HUGE_PAGE);
     void *ptr = w->fd < 0 ? map_memory(size) : map_file(w, from, size);
     if (ptr == MAP_FAILED)
         return pn_fail_errno(err, "no room for %zu MB of packed weights", size >> 20);
@@ -221,7 +232,7 @@ void *pn_packed_add(struct pn_packed_writer *w, const char *name, size_t size, s
         return NULL;
     }
     struct pn_packed_section *s = add_section(w, name, err);
-    size_t taken = (size_t)round_up(size, PN_PACKED_ALIGN);
+    size_t taken = pn_round_up(size, PN_PACKED_ALIGN);
     if (!s || (w->room < PN_MAX(taken, 1u) && add_region(w, taken, err) < 0))
         return NULL;
     s->data = w->next;

@@ -4,6 +4,8 @@
  * is chosen. */
 #include "nn/attention.h"
 
+#include "base/attr.h"
+
 enum {
     ALIGN = 64,
     KEY_BLOCK = 128,        /* encoder layouts are padded to whole blocks of keys */
@@ -12,19 +14,14 @@ enum {
     FLASH_SCRATCH = 160000, /* queries, scores and sums of one block of rows and keys, any level */
 };
 
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 size_t pn_attention_packed_size(enum pn_precision p, int n, int d)
 {
-    return round_up(2 * round_up((size_t)n, KEY_BLOCK) * (size_t)d * sizeof(float), ALIGN);
+    return pn_round_up(2 * pn_round_up((size_t)n, KEY_BLOCK) * (size_t)d * sizeof(float), ALIGN);
 }
 
 size_t pn_attention_scratch(enum pn_precision p, int m, int n, int d)
 {
-    return round_up(ROWS * round_up((size_t)n, KEY_BLOCK) * sizeof(float) + FLASH_SCRATCH, ALIGN);
+    return pn_round_up(ROWS * pn_round_up((size_t)n, KEY_BLOCK) * sizeof(float) + FLASH_SCRATCH, ALIGN);
 }
 
 void pn_attention_pack(enum pn_precision p, int n, int d, const float *k, size_t ldk, const float *v,
@@ -41,17 +38,17 @@ void pn_attention(enum pn_precision p, const struct pn_attend *a)
 /* int8: a byte a number, two scales a position, four floats a channel. */
 size_t pn_cross_packed_size(enum pn_precision p, int n, int d)
 {
-    size_t positions = round_up((size_t)n, CROSS_BLOCK), width = (size_t)d;
+    size_t positions = pn_round_up((size_t)n, CROSS_BLOCK), width = (size_t)d;
     if (p == PN_F32)
-        return round_up(2 * positions * width * sizeof(float), ALIGN);
-    return round_up(2 * positions * width + 2 * (positions + 2 * width) * sizeof(float), ALIGN);
+        return pn_round_up(2 * positions * width * sizeof(float), ALIGN);
+    return pn_round_up(2 * positions * width + 2 * (positions + 2 * width) * sizeof(float), ALIGN);
 }
 
 /* Scores and their quantised form for each query, and the query itself in whatever form. */
 size_t pn_cross_scratch(enum pn_precision p, int m, int n, int d)
 {
-    size_t row = 2 * round_up((size_t)n, CROSS_BLOCK) + 4 * (size_t)d + ALIGN;
-    return round_up((size_t)m * row * sizeof(float), ALIGN);
+    size_t row = 2 * pn_round_up((size_t)n, CROSS_BLOCK) + 4 * (size_t)d + ALIGN;
+    return pn_round_up((size_t)m * row * sizeof(float), ALIGN);
 }
 
 void pn_cross_pack(enum pn_precision p, int n, int d, const float *k, size_t ldk, const float *v, size_t ldv,

@@ -15,14 +15,9 @@ enum {
     ROW_BLOCK = 96,
 };
 
-static size_t round_up(size_t n, size_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 static size_t padded_n(int n)
 {
-    return round_up((size_t)n, PN_PANEL);
+    return pn_round_up((size_t)n, PN_PANEL);
 }
 
 static int padded_k(enum pn_precision p, int k)
@@ -137,12 +132,12 @@ void pn_linear_row(const struct pn_linear *l, int j, float *out)
 /* Scratch in int8: [m] scales, padded to 64, then [m][lda] activations. */
 static size_t quant_lda(const struct pn_linear *l)
 {
-    return round_up((size_t)l->k, 64);
+    return pn_round_up((size_t)l->k, 64);
 }
 
 static size_t quant_rows_size(int m)
 {
-    return round_up((size_t)m * sizeof(struct pn_quant_row), 64);
+    return pn_round_up((size_t)m * sizeof(struct pn_quant_row), 64);
 }
 
 size_t pn_linear_scratch(const struct pn_linear *l, int m)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "server/state.h"
 
 #include <signal.h>
@@ -123,16 +124,9 @@ static void on_tick(void *ctx, int64_t now_us)
 
 static int start_signals(struct pn_server *s, struct pn_err *err)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int fd = pn_signals_open(SFD_CLOEXEC | SFD_NONBLOCK, err);
     if (fd < 0)
-        return pn_fail_errno(err, "signalfd");
+        return fd;
     s->signals = (struct pn_source){ .fd = fd, .ready = on_signal };
     return pn_loop_add(s->loop, &s->signals, EPOLLIN, err);
 }

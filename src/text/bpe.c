@@ -44,11 +44,6 @@ int32_t pn_bpe_find(const struct pn_bpe *b, struct pn_str s)
     return s.len > 0 && s.len <= b->longest ? *find_slot(b, s) : -1;
 }
 
-size_t pn_bpe_longest(const struct pn_bpe *b)
-{
-    return b->longest;
-}
-
 size_t pn_bpe_size(const struct pn_bpe *b)
 {
     return b->n;

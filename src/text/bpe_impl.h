@@ -12,7 +12,6 @@ enum {
 
 /* The id whose bytes are `s`, or -1. */
 int32_t pn_bpe_find(const struct pn_bpe *b, struct pn_str s);
-size_t pn_bpe_longest(const struct pn_bpe *b); /* bytes of the longest token */
 
 /* Bytes of the first piece of `text`, which is not empty: a piece is merged on its own (spec whisper 3.2). */
 size_t pn_bpe_piece(struct pn_str text);

@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import resource
+import struct
 import threading
 import wave
 
@@ -145,6 +146,15 @@ def wav_bytes(samples, rate=16000):
         w.setframerate(rate)
         w.writeframes(samples.tobytes())
     return out.getvalue()
+
+
+def for_a_child(clip):
+    """The same samples as an AU file: a plain WAV file needs no decode child, this does."""
+    with wave.open(io.BytesIO(clip)) as w:
+        a = array.array("h", w.readframes(w.getnframes()))
+        rate = w.getframerate()
+    a.byteswap()
+    return b".snd" + struct.pack(">5I", 24, 2 * len(a), 3, rate, 1) + a.tobytes()
 
 
 def read_16k(path):

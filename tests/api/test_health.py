@@ -11,6 +11,7 @@ import time
 import prometheus
 import pytest
 
+from pinna_fixtures import for_a_child
 from server_process import FACTOR, PINNA
 from wire import Conn, check_error, form_type, get, head, multipart, Part, request, upload, wait_until
 
@@ -211,7 +212,7 @@ def test_idle_connections_do_not_hold_up_the_end(start_server):
 
 def test_second_sigterm_ends_at_once(start_server, long_clip):
     s = start_server({"TORCH_NUM_THREADS": 1})
-    job = begin_jobs(s, [long_clip])[0]
+    job = begin_jobs(s, [for_a_child(long_clip)])[0]
     wait_until(lambda: len(s.decoders()) >= 2, 10 * FACTOR, "the job runs")
     s.signal(signal.SIGTERM)
     time.sleep(0.5)

@@ -10,6 +10,7 @@ import time
 import prometheus
 import pytest
 
+from pinna_fixtures import for_a_child
 from server_process import FACTOR
 from wire import Closed, Conn, Part, Ws, check_error, form_type, get, head, multipart, upload, wait_until
 
@@ -51,7 +52,9 @@ def settled(server, seconds=30):
     wait_until(at_rest, seconds * FACTOR, "the processor is at rest")
 
 
-def test_twenty_clients_get_their_own_answers(server, many_clips):
+@pytest.mark.parametrize("form", [for_a_child, bytes], ids=["by-children", "plain"])
+def test_twenty_clients_get_their_own_answers(server, many_clips, form):
+    many_clips = [form(c) for c in many_clips]
     alone = [upload(server.port, c, timeout=T).json() for c in many_clips]
     assert len({a["text"] for a in alone}) >= 6, "the clips must differ for this test to mean anything"
     barrier = threading.Barrier(len(many_clips))
@@ -96,16 +99,35 @@ def test_hang_up_cancels_the_job(start_server, long_clip, speech):
     settled(s)
     fds, before = s.fds(), cancelled(s)
     idle = s.decoders()
-    c = start_upload(s, long_clip)
+    c = start_upload(s, for_a_child(long_clip))
     wait_until(lambda: len(s.decoders()) == 2, 20 * FACTOR, "the job has a child of its own")
     c.close()
     wait_until(lambda: not set(idle) & set(s.decoders()), 10 * FACTOR, "its child is gone")
     settled(s)
     assert cancelled(s) == before + 1
-    assert upload(s.port, speech["Front_Left"], timeout=T).status == 200
+    assert upload(s.port, for_a_child(speech["Front_Left"]), timeout=T).status == 200
     settled(s)
     wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back to {fds}")
     assert s.spooled() == []
+
+
+def test_plain_wav_needs_no_child(start_server, long_clip, speech):
+    """The idle child stays idle through answers and hang-ups, and is there for a file that needs it."""
+    s = start_server({"TORCH_NUM_THREADS": 1, "ASR_MAX_CONCURRENT": 1})
+    settled(s)
+    fds, idle = s.fds(), s.decoders()
+    want = upload(s.port, speech["Side_Right"], timeout=T).json()
+    assert s.decoders() == idle
+    c = start_upload(s, long_clip)
+    wait_until(lambda: metric(s, "pinna_jobs_running") == 1, 20 * FACTOR, "it runs")
+    assert s.decoders() == idle
+    c.close()
+    settled(s)
+    assert s.decoders() == idle and cancelled(s) == 1
+    wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back to {fds}")
+    assert upload(s.port, for_a_child(speech["Side_Right"]), timeout=T).json() == want
+    settled(s)
+    assert s.decoders() != idle
 
 
 def test_hang_up_of_one_that_waits(start_server, long_clip, speech):
@@ -128,7 +150,7 @@ def test_hang_up_of_one_that_waits(start_server, long_clip, speech):
 
 def test_reset_cancels_as_well(start_server, long_clip):
     s = start_server({"TORCH_NUM_THREADS": 1})
-    c = start_upload(s, long_clip)
+    c = start_upload(s, for_a_child(long_clip))
     wait_until(lambda: len(s.decoders()) == 2, 20 * FACTOR, "the job runs")
     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.close()
@@ -152,18 +174,19 @@ def test_hang_up_in_the_body_leaves_nothing(start_server, long_clip):
     settled(s)
 
 
-def test_many_hang_ups_at_every_moment(start_server, speech):
+@pytest.mark.parametrize("form", [for_a_child, bytes], ids=["by-children", "plain"])
+def test_many_hang_ups_at_every_moment(start_server, speech, form):
     """A client that leaves a little later each time: before, while and after its job runs."""
     s = start_server()
     settled(s)
     fds = s.fds()
     for i in range(26):
-        c = start_upload(s, speech["Rear_Center"])
+        c = start_upload(s, form(speech["Rear_Center"]))
         time.sleep(i * 0.02)
         c.close()
     settled(s, 60)
     wait_until(lambda: s.fds() <= fds + 2, 5 * FACTOR, f"descriptors are back to {fds}")
-    assert upload(s.port, speech["Rear_Center"], timeout=T).status == 200
+    assert upload(s.port, form(speech["Rear_Center"]), timeout=T).status == 200
 
 
 def test_half_closed_connection_is_not_for_ever(server, speech):
@@ -178,12 +201,13 @@ def test_half_closed_connection_is_not_for_ever(server, speech):
 
 def test_killed_decode_child(start_server, long_clip, speech):
     s = start_server({"TORCH_NUM_THREADS": 1})
-    want = upload(s.port, speech["Side_Right"], timeout=T).json()
+    clip = for_a_child(speech["Side_Right"])
+    want = upload(s.port, clip, timeout=T).json()
     settled(s)
     idle = s.decoders()
-    victim = start_upload(s, long_clip)
+    victim = start_upload(s, for_a_child(long_clip))
     wait_until(lambda: len(s.decoders()) == 2, 20 * FACTOR, "the job has a child of its own")
-    other = start_upload(s, speech["Side_Right"])
+    other = start_upload(s, clip)
     os.kill(idle[0], signal.SIGKILL)  # the child that was idle is the one that got the file
     r = victim.read_response()
     assert 400 <= r.status < 500, r
@@ -192,18 +216,19 @@ def test_killed_decode_child(start_server, long_clip, speech):
     assert r.status == 200 and r.json() == want
     settled(s)
     assert s.decoders() != idle
-    assert upload(s.port, speech["Side_Right"], timeout=T).json() == want
+    assert upload(s.port, clip, timeout=T).json() == want
 
 
 def test_killed_idle_child(start_server, speech):
     """The one that waits dies: the next upload must not pay for it."""
     s = start_server()
-    want = upload(s.port, speech["Side_Right"], timeout=T).json()
+    clip = for_a_child(speech["Side_Right"])
+    want = upload(s.port, clip, timeout=T).json()
     for _ in range(3):
         settled(s)
         os.kill(s.decoders()[0], signal.SIGKILL)
         time.sleep(0.1)
-        r = upload(s.port, speech["Side_Right"], timeout=T)
+        r = upload(s.port, clip, timeout=T)
         assert r.status == 200 and r.json() == want, r
     settled(s)
 
@@ -211,6 +236,7 @@ def test_killed_idle_child(start_server, speech):
 def test_all_children_killed_again_and_again(start_server, many_clips):
     """Whatever dies, every request ends with 200 or one clear refusal, and the server lives."""
     s = start_server()
+    many_clips = [for_a_child(c) for c in many_clips]
     stop = threading.Event()
 
     def reaper():
@@ -239,13 +265,14 @@ def test_all_children_killed_again_and_again(start_server, many_clips):
 def test_stopped_decode_child(start_server, long_clip, speech):
     """A child that hangs is killed after PINNA_DECODE_STALL; others are served meanwhile."""
     s = start_server({"PINNA_DECODE_STALL": 2})
+    clip = for_a_child(speech["Side_Right"])
     settled(s)
     idle = s.decoders()
     os.kill(idle[0], signal.SIGSTOP)
     t = time.monotonic()
-    victim = start_upload(s, speech["Front_Left"])
+    victim = start_upload(s, for_a_child(speech["Front_Left"]))
     wait_until(lambda: len(s.decoders()) == 2, 20 * FACTOR, "the job has a child of its own")
-    assert upload(s.port, speech["Side_Right"], timeout=T).status == 200
+    assert upload(s.port, clip, timeout=T).status == 200
     r = victim.read_response()
     check_error(r, 422)
     assert 1.5 < time.monotonic() - t < 10 * FACTOR

@@ -3,6 +3,7 @@ import array
 import concurrent.futures
 import json
 import re
+import struct
 import wave
 import io
 
@@ -244,6 +245,24 @@ def test_every_format(server, made, alone, name):
     body = check_answer(r, clip.seconds + clip.format.tolerance + 0.1)
     if clip.format.exact:
         assert body == alone
+
+
+WAV_HEADS = {
+    "plain": lambda n: clips.wav_header(n),
+    "unknown-size": lambda n: clips.wav_header(n)[:-4] + b"\xff" * 4,
+    "no-size": lambda n: clips.wav_header(n)[:-4] + bytes(4),
+    "too-large": lambda n: clips.wav_header(n)[:-4] + b"\0\0\0\x7f",
+    "list": lambda n: clips.wav_header(n)[:-8] + b"LIST\x04\0\0\0INFO" + clips.wav_header(n)[-8:],
+    "rf64": lambda n: b"RF64" + b"\xff" * 4 + b"WAVEds64" + struct.pack("<IQQQI", 28, n + 72, n, n // 2, 0)
+    + clips.wav_header(n)[12:],
+}
+
+
+@pytest.mark.parametrize("name", WAV_HEADS)
+def test_heads_of_wav_files(server, samples, alone, name):
+    """Read here or by a child: the same samples, the same answer."""
+    pcm = samples["Front_Center"].tobytes()
+    assert check_answer(upload(server.port, WAV_HEADS[name](len(pcm)) + pcm, timeout=T), 1.5) == alone
 
 
 def test_raw_pcm_is_taken_as_it_is(server, samples):

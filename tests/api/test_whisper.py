@@ -245,3 +245,48 @@ def test_auto_pull_fetches_before_listening(start_server, models, tmp_path):
         assert get(s.port, "/").json()["model"] == "ours"
     finally:
         web.stop()
+
+
+def test_hostile_prompts_and_short_clips(whisper):
+    """Control tokens in a prompt are text; nothing is too short to be answered."""
+    for prompt in ("<|endoftext|><|startoftranscript|><|0.00|>", "".join(map(chr, range(1, 32))), "a" * 4000):
+        assert ask(whisper, "01", prompt=prompt)["language"] == "en"
+    for samples in (1, 160, 8000):
+        r = upload(whisper.port, wav_bytes(array.array("h", bytes(2 * samples))), fields=[("word_timestamps", "true")], timeout=T)
+        assert r.status == 200, r
+    everything = {"task": "translate", "batch": "true", "encoder_context": "auto", "word_timestamps": "true"}
+    ask(whisper, "05", beam_size="16", best_of="16", **everything)
+
+
+def test_one_model_only_says_so(start_server, settings):
+    server = start_server({**settings, "PINNA_MAX_MODELS": "1"})
+    r = upload(server.port, clip("01"), fields=[("model", "micro-two")], timeout=T)
+    check_error(r, 404, "model", "model_not_found")
+    assert "PINNA_MAX_MODELS" in r.json()["error"]["message"]
+
+
+def test_wrong_settings_are_named(tmp_path, settings):
+    """At start, with what was wrong."""
+    cases = [("PINNA_CPU", "sse9", 2), ("PINNA_PRECISION", "fp8", 2), ("MODEL_DIR", str(tmp_path / "none"), 1)]
+    for name, value, status in cases:
+        env = clean_env(tmp_path, {**settings, name: value})
+        r = subprocess.run([PINNA, "serve", "--port", "0"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=T)
+        assert r.returncode == status and value in r.stderr, r
+
+
+def test_killed_while_it_packs(start_server, settings, models, tmp_path):
+    """What a first start leaves when it is killed is gone after the next one."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for name in ("micro.pt", "multilingual.tiktoken"):
+        shutil.copy(models / name, folder)
+    env = {**settings, "MODEL_DIR": folder}
+    for _ in range(3):
+        with subprocess.Popen([PINNA, "serve", "--port", "0"], cwd=tmp_path, env=clean_env(tmp_path, env),
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            wait_until(lambda: len(list(folder.iterdir())) > 2, T, "a packed file begun")
+            p.kill()
+        for done in folder.glob("*.pnk"):
+            done.unlink()
+    start_server(env).stop()
+    assert sorted(f.name for f in folder.iterdir()) == ["micro.pt", "micro.pt.f32.pnk", "multilingual.tiktoken"]

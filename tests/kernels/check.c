@@ -1,6 +1,8 @@
 /* check.c - random data, guarded buffers and comparison for the kernel tests. */
 #include "check.h"
 
+#include "base/splitmix.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,13 +47,9 @@ bool pn_check_close(struct pn_check *c, const float *want, const float *got, siz
     return true;
 }
 
-/* splitmix64 */
 uint64_t pn_check_random(struct pn_check *c)
 {
-    uint64_t z = c->rng += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return pn_splitmix64(&c->rng);
 }
 
 int pn_check_int(struct pn_check *c, int lo, int hi)

@@ -280,7 +280,23 @@ static void test_a_damaged_model_says_so_each_time(void **state)
         assert_int_equal(e, -PN_EFORMAT);
         assert_non_null(strstr(err.text, "broken.pt"));
     }
+    /* A crowd that asks together hears it together: nothing is loaded again for each. */
+    assert_int_equal(refusal(m, "broken", &err), -PN_EFORMAT);
+    struct pn_recognizer *two = acquire(m, "two"); /* the failure makes room */
+    pn_models_release(m, two);
     unlink(path);
+    pn_models_free(m);
+}
+
+/* Nothing else can ever be loaded, so nobody is told to wait. */
+static void test_one_model_only(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 1);
+    struct pn_err err;
+    assert_int_equal(refusal(m, "two", &err), -PN_ENOTFOUND);
+    assert_non_null(strstr(err.text, "PINNA_MAX_MODELS"));
+    pn_models_release(m, acquire(m, "one"));
     pn_models_free(m);
 }
 
@@ -311,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_models_make_room),
         cmocka_unit_test(test_names_are_no_paths),
         cmocka_unit_test(test_a_damaged_model_says_so_each_time),
+        cmocka_unit_test(test_one_model_only),
         cmocka_unit_test(test_the_default_may_fall_back),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -417,10 +417,15 @@ static void test_unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),     cmocka_unit_test(test_same_samples_as_a_child),
-        cmocka_unit_test(test_format_bits), cmocka_unit_test(test_other_names),
-        cmocka_unit_test(test_cut),         cmocka_unit_test(test_info),
-        cmocka_unit_test(test_too_long),    cmocka_unit_test(test_longest),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_many_chunks),
+        cmocka_unit_test(test_same_samples_as_a_child),
+        cmocka_unit_test(test_format_bits),
+        cmocka_unit_test(test_other_names),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_longest),
         cmocka_unit_test(test_unreadable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "checkpoint_case.h"
 #include "fixtures.h"
 #include "model/checkpoint.h"
 
@@ -15,53 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[PN_FIXTURE_PATH];
-static struct pn_err err;
-
-static int set_up(void **state)
-{
-    memset(&err, 0, sizeof(err));
-    return pn_fixture_temp_dir(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    pn_fixture_remove_dir(folder);
-    return 0;
-}
-
-static void in_folder(const char *name, char path[PN_FIXTURE_PATH])
-{
-    assert_true(snprintf(path, PN_FIXTURE_PATH, "%.900s/%s", folder, name) < PN_FIXTURE_PATH);
-}
-
-static void put_file(const char *name, struct pn_str bytes)
-{
-    char path[PN_FIXTURE_PATH];
-    in_folder(name, path);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes.len ? bytes.ptr : "", 1, bytes.len, f), bytes.len);
-    fclose(f);
-}
-
-static int open_file(const char *name, struct pn_checkpoint **ret)
-{
-    char path[PN_FIXTURE_PATH];
-    in_folder(name, path);
-    memset(&err, 0, sizeof(err));
-    *ret = NULL;
-    int r = pn_checkpoint_open(path, ret, &err);
-    assert_int_equal(err.code, -r);
-    assert_true(r < 0 ? !*ret : *ret != NULL);
-    return r;
-}
-
 /* Unpacks a shared file into the folder; false when there is none. */
 static bool unpack(const char *shared, const char *name)
 {
     char from[PN_FIXTURE_PATH], to[PN_FIXTURE_PATH];
-    in_folder(name, to);
+    checkpoint_case_path(name, to);
     return pn_fixture_shared(shared, from) && pn_fixture_gunzip(from, to);
 }
 
@@ -71,7 +30,7 @@ static bool copy(const char *shared, const char *name)
     struct pn_buf b;
     if (!pn_fixture_shared(shared, from) || !pn_fixture_read(from, &b))
         return false;
-    put_file(name, (struct pn_str){ b.ptr, b.len });
+    checkpoint_case_put(name, (struct pn_str){ b.ptr, b.len });
     pn_buf_done(&b);
     return true;
 }
@@ -138,10 +97,10 @@ static struct pn_checkpoint *open_micro(void)
 {
     char from[PN_FIXTURE_PATH], to[PN_FIXTURE_PATH];
     struct pn_checkpoint *c;
-    in_folder("micro.pt", to);
+    checkpoint_case_path("micro.pt", to);
     assert_true(pn_fixture_data("micro.pt.gz", from) || pn_fixture_shared("whisper/micro/micro.pt.gz", from));
     assert_true(pn_fixture_gunzip(from, to));
-    assert_int_equal(open_file("micro.pt", &c), 0);
+    assert_int_equal(checkpoint_case_open("micro.pt", &c), 0);
     return c;
 }
 
@@ -204,7 +163,7 @@ static void test_ggml_equals_torch(void **state)
             skip();
         }
         struct pn_checkpoint *g;
-        assert_int_equal(open_file("ggml.bin", &g), 0);
+        assert_int_equal(checkpoint_case_open("ggml.bin", &g), 0);
         assert_int_equal(pn_checkpoint_kind(g), PN_CHECKPOINT_GGML);
         assert_int_equal(pn_checkpoint_count(g), pn_checkpoint_count(c));
         int64_t v = -1;
@@ -251,7 +210,7 @@ static bool make_hf_folder(void)
 static void check_hf(const char *name, const struct pn_checkpoint *torch)
 {
     struct pn_checkpoint *h;
-    assert_int_equal(open_file(name, &h), 0);
+    assert_int_equal(checkpoint_case_open(name, &h), 0);
     assert_int_equal(pn_checkpoint_kind(h), PN_CHECKPOINT_HF);
     assert_int_equal(pn_checkpoint_count(h), pn_checkpoint_count(torch));
     for (size_t i = 0; i < pn_checkpoint_count(torch); i++) {
@@ -285,14 +244,14 @@ static void test_hf_equals_torch(void **state)
     check_hf("model.safetensors", c);
     /* The vocabulary is the same from vocab.json, tokenizer.json and ggml's list. */
     assert_true(unpack("whisper/micro/ggml-micro-q5_0.bin.gz", "ggml.bin"));
-    assert_int_equal(open_file("ggml.bin", &g), 0);
+    assert_int_equal(checkpoint_case_open("ggml.bin", &g), 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(open_file("", &h), 0);
+        assert_int_equal(checkpoint_case_open("", &h), 0);
         assert_int_equal(pn_checkpoint_n_tokens(h), pn_checkpoint_n_tokens(g));
         for (size_t id = 0; id < pn_checkpoint_n_tokens(g); id++)
             assert_true(pn_str_eq(pn_checkpoint_token(h, id), pn_checkpoint_token(g, id)));
         pn_checkpoint_close(h);
-        in_folder("vocab.json", path);
+        checkpoint_case_path("vocab.json", path);
         assert_int_equal(unlink(path), i ? -1 : 0);
     }
     pn_checkpoint_close(g);
@@ -314,7 +273,7 @@ static struct pn_str make_safetensors(struct pn_buf *b, const char *header, size
 static void put_safetensors(const char *name, const char *header, size_t n)
 {
     struct pn_buf b;
-    put_file(name, make_safetensors(&b, header, n));
+    checkpoint_case_put(name, make_safetensors(&b, header, n));
     pn_buf_done(&b);
 }
 
@@ -323,11 +282,12 @@ static void test_shards(void **state)
     struct pn_checkpoint *c;
     put_safetensors("a.safetensors", "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4);
     put_safetensors("b.safetensors", "{\"y\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
-    put_file("config.json", PN_STR("{\"d_model\":3,\"x\":null,\"scale_embedding\":true,\"f\":0.5}"));
-    put_file(
+    checkpoint_case_put("config.json",
+                        PN_STR("{\"d_model\":3,\"x\":null,\"scale_embedding\":true,\"f\":0.5}"));
+    checkpoint_case_put(
         "model.safetensors.index.json",
         PN_STR("{\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\",\"z\":\"a.safetensors\"}}"));
-    assert_int_equal(open_file("", &c), 0);
+    assert_int_equal(checkpoint_case_open("", &c), 0);
     assert_int_equal(pn_checkpoint_count(c), 2);
     assert_true(pn_checkpoint_find(c, "x") && pn_checkpoint_find(c, "y"));
     int64_t v = 0;
@@ -350,14 +310,14 @@ static void test_shards(void **state)
         { PN_STR("{\"weight_map\":{\"x\":\"config.json\"}}"), -PN_ELIMIT },
     };
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
-        put_file("model.safetensors.index.json", CASES[i].index);
-        assert_int_equal(open_file("", &c), CASES[i].code);
+        checkpoint_case_put("model.safetensors.index.json", CASES[i].index);
+        assert_int_equal(checkpoint_case_open("", &c), CASES[i].code);
     }
     put_safetensors("b.safetensors", "{\"x\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
-    put_file("model.safetensors.index.json",
-             PN_STR("{\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\"}}"));
-    assert_int_equal(open_file("", &c), -PN_EFORMAT);
-    assert_non_null(strstr(err.text, "tensor 'x' twice"));
+    checkpoint_case_put("model.safetensors.index.json",
+                        PN_STR("{\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\"}}"));
+    assert_int_equal(checkpoint_case_open("", &c), -PN_EFORMAT);
+    assert_non_null(strstr(checkpoint_case_err.text, "tensor 'x' twice"));
 }
 
 static void test_source_id(void **state)
@@ -366,22 +326,22 @@ static void test_source_id(void **state)
     struct pn_checkpoint *c;
     char path[PN_FIXTURE_PATH];
     assert_true(pn_fixture_data("../fuzz/corpus/ggml/f16.bin", path) && pn_fixture_read(path, &b));
-    put_file("a.bin", (struct pn_str){ b.ptr, b.len });
-    assert_int_equal(open_file("a.bin", &c), 0);
+    checkpoint_case_put("a.bin", (struct pn_str){ b.ptr, b.len });
+    assert_int_equal(checkpoint_case_open("a.bin", &c), 0);
     struct pn_source_id first = pn_checkpoint_id(c);
     pn_checkpoint_close(c);
     assert_int_equal(first.size, b.len);
     assert_true(first.mtime_ns > 0);
     b.ptr[b.len - 1] ^= 1; /* a value: not hashed, the time of change tells */
-    put_file("b.bin", (struct pn_str){ b.ptr, b.len });
-    assert_int_equal(open_file("b.bin", &c), 0);
+    checkpoint_case_put("b.bin", (struct pn_str){ b.ptr, b.len });
+    assert_int_equal(checkpoint_case_open("b.bin", &c), 0);
     struct pn_source_id second = pn_checkpoint_id(c);
     pn_checkpoint_close(c);
     assert_memory_equal(first.hash, second.hash, sizeof(first.hash));
     assert_true(second.mtime_ns >= first.mtime_ns);
     b.ptr[4] ^= 1; /* n_vocab */
-    put_file("b.bin", (struct pn_str){ b.ptr, b.len });
-    assert_int_equal(open_file("b.bin", &c), 0);
+    checkpoint_case_put("b.bin", (struct pn_str){ b.ptr, b.len });
+    assert_int_equal(checkpoint_case_open("b.bin", &c), 0);
     second = pn_checkpoint_id(c);
     pn_checkpoint_close(c);
     assert_memory_not_equal(first.hash, second.hash, sizeof(first.hash));
@@ -391,11 +351,13 @@ static void test_source_id(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_torch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_ggml_equals_torch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_hf_equals_torch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_shards, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_source_id, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_torch, checkpoint_case_set_up, checkpoint_case_tear_down),
+        cmocka_unit_test_setup_teardown(test_ggml_equals_torch, checkpoint_case_set_up,
+                                        checkpoint_case_tear_down),
+        cmocka_unit_test_setup_teardown(test_hf_equals_torch, checkpoint_case_set_up,
+                                        checkpoint_case_tear_down),
+        cmocka_unit_test_setup_teardown(test_shards, checkpoint_case_set_up, checkpoint_case_tear_down),
+        cmocka_unit_test_setup_teardown(test_source_id, checkpoint_case_set_up, checkpoint_case_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "checkpoint_case.h"
 #include "fixtures.h"
 #include "model/checkpoint_impl.h"
 #include "model/safetensors.h"
@@ -15,48 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char folder[PN_FIXTURE_PATH];
-static struct pn_err err;
-
-static int set_up(void **state)
-{
-    memset(&err, 0, sizeof(err));
-    return pn_fixture_temp_dir(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    pn_fixture_remove_dir(folder);
-    return 0;
-}
-
-static void in_folder(const char *name, char path[PN_FIXTURE_PATH])
-{
-    assert_true(snprintf(path, PN_FIXTURE_PATH, "%.900s/%s", folder, name) < PN_FIXTURE_PATH);
-}
-
-static void put_file(const char *name, struct pn_str bytes)
-{
-    char path[PN_FIXTURE_PATH];
-    in_folder(name, path);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes.len ? bytes.ptr : "", 1, bytes.len, f), bytes.len);
-    fclose(f);
-}
-
-static int open_file(const char *name, struct pn_checkpoint **ret)
-{
-    char path[PN_FIXTURE_PATH];
-    in_folder(name, path);
-    memset(&err, 0, sizeof(err));
-    *ret = NULL;
-    int r = pn_checkpoint_open(path, ret, &err);
-    assert_int_equal(err.code, -r);
-    assert_true(r < 0 ? !*ret : *ret != NULL);
-    return r;
-}
 
 /* 8 bytes of length and the header, then `n` bytes that count. */
 static struct pn_str make_safetensors(struct pn_buf *b, const char *header, size_t n)
@@ -73,7 +32,7 @@ static struct pn_str make_safetensors(struct pn_buf *b, const char *header, size
 static void put_safetensors(const char *name, const char *header, size_t n)
 {
     struct pn_buf b;
-    put_file(name, make_safetensors(&b, header, n));
+    checkpoint_case_put(name, make_safetensors(&b, header, n));
     pn_buf_done(&b);
 }
 
@@ -125,12 +84,12 @@ static void test_hostile_safetensors(void **state)
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
         struct pn_checkpoint *c;
         put_safetensors("model.safetensors", CASES[i].header, 8);
-        put_file("config.json", PN_STR("{}"));
-        int r = open_file("model.safetensors", &c);
-        if (r != CASES[i].code || !strstr(err.text, CASES[i].says))
-            print_message("case %zu: %d %s\n", i, r, err.text);
+        checkpoint_case_put("config.json", PN_STR("{}"));
+        int r = checkpoint_case_open("model.safetensors", &c);
+        if (r != CASES[i].code || !strstr(checkpoint_case_err.text, CASES[i].says))
+            print_message("case %zu: %d %s\n", i, r, checkpoint_case_err.text);
         assert_int_equal(r, CASES[i].code);
-        assert_non_null(strstr(err.text, CASES[i].says));
+        assert_non_null(strstr(checkpoint_case_err.text, CASES[i].says));
         pn_checkpoint_close(c);
     }
 }
@@ -148,9 +107,9 @@ static void test_json_limits(void **state)
             pn_buf_putc(&b, kind ? (i % 2 ? ',' : '0') : '[');
         put_safetensors("model.safetensors",
                         "{\"x\":{\"dtype\":\"I8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8);
-        put_file("config.json", (struct pn_str){ b.ptr, b.len });
-        assert_int_equal(open_file("", &c), -PN_ELIMIT);
-        assert_non_null(strstr(err.text, kind ? "too many values" : "nested too deeply"));
+        checkpoint_case_put("config.json", (struct pn_str){ b.ptr, b.len });
+        assert_int_equal(checkpoint_case_open("", &c), -PN_ELIMIT);
+        assert_non_null(strstr(checkpoint_case_err.text, kind ? "too many values" : "nested too deeply"));
     }
     pn_buf_done(&b);
 }
@@ -210,24 +169,24 @@ static void test_strangers(void **state)
     };
     struct pn_checkpoint *c;
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
-        put_file("model", CASES[i].bytes);
-        assert_int_equal(open_file("model", &c), CASES[i].code);
-        if (!strstr(err.text, CASES[i].says))
-            fail_msg("case %zu: %s", i, err.text);
+        checkpoint_case_put("model", CASES[i].bytes);
+        assert_int_equal(checkpoint_case_open("model", &c), CASES[i].code);
+        if (!strstr(checkpoint_case_err.text, CASES[i].says))
+            fail_msg("case %zu: %s", i, checkpoint_case_err.text);
     }
     char tar[512] = "a";
     memcpy(tar + 257, "ustar", 5);
-    put_file("model", (struct pn_str){ tar, sizeof(tar) });
-    assert_int_equal(open_file("model", &c), -PN_EUNSUPPORTED);
-    assert_int_equal(open_file("none", &c), -PN_ENOTFOUND);
-    assert_int_equal(open_file("model/x", &c), -PN_ENOTFOUND);
-    assert_int_equal(open_file("", &c), -PN_ENOTFOUND);
-    put_file("pytorch_model.bin", PN_STR("PK"));
-    assert_int_equal(open_file("", &c), -PN_EUNSUPPORTED);
+    checkpoint_case_put("model", (struct pn_str){ tar, sizeof(tar) });
+    assert_int_equal(checkpoint_case_open("model", &c), -PN_EUNSUPPORTED);
+    assert_int_equal(checkpoint_case_open("none", &c), -PN_ENOTFOUND);
+    assert_int_equal(checkpoint_case_open("model/x", &c), -PN_ENOTFOUND);
+    assert_int_equal(checkpoint_case_open("", &c), -PN_ENOTFOUND);
+    checkpoint_case_put("pytorch_model.bin", PN_STR("PK"));
+    assert_int_equal(checkpoint_case_open("", &c), -PN_EUNSUPPORTED);
     char path[PN_FIXTURE_PATH];
-    in_folder("pipe", path);
+    checkpoint_case_path("pipe", path);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(open_file("pipe", &c), -PN_EINVAL);
+    assert_int_equal(checkpoint_case_open("pipe", &c), -PN_EINVAL);
 }
 
 typedef int (*reader_fn)(struct pn_checkpoint *c, struct pn_str file, struct pn_err *e);
@@ -272,12 +231,12 @@ static int read_bytes(size_t seed, const char *bytes, size_t n)
     struct pn_checkpoint *c = NULL;
     assert_non_null(exact);
     memcpy(exact, bytes, n);
-    memset(&err, 0, sizeof(err));
-    assert_int_equal(pn_checkpoint_new(&c, &err), 0);
-    int r = SEEDS[seed].read(c, (struct pn_str){ exact, n }, &err);
-    assert_int_equal(err.code, -r);
+    memset(&checkpoint_case_err, 0, sizeof(checkpoint_case_err));
+    assert_int_equal(pn_checkpoint_new(&c, &checkpoint_case_err), 0);
+    int r = SEEDS[seed].read(c, (struct pn_str){ exact, n }, &checkpoint_case_err);
+    assert_int_equal(checkpoint_case_err.code, -r);
     if (r == 0)
-        r = pn_checkpoint_index(c, &err);
+        r = pn_checkpoint_index(c, &checkpoint_case_err);
     for (size_t i = 0; r == 0 && i < pn_checkpoint_count(c); i++) {
         const struct pn_tensor *t = pn_checkpoint_at(c, i);
         float out[256];
@@ -298,9 +257,9 @@ static void test_seeds(void **state)
         read_seed(i, &b);
         int r = read_bytes(i, b.ptr, b.len);
         if (r != SEEDS[i].code)
-            print_message("%s: %d %s\n", SEEDS[i].path, r, err.text);
+            print_message("%s: %d %s\n", SEEDS[i].path, r, checkpoint_case_err.text);
         assert_int_equal(r, SEEDS[i].code);
-        assert_non_null(strstr(err.text, SEEDS[i].says));
+        assert_non_null(strstr(checkpoint_case_err.text, SEEDS[i].says));
         pn_buf_done(&b);
     }
 }
@@ -333,10 +292,11 @@ static void test_mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_hostile_safetensors, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_json_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hostile_safetensors, checkpoint_case_set_up,
+                                        checkpoint_case_tear_down),
+        cmocka_unit_test_setup_teardown(test_json_limits, checkpoint_case_set_up, checkpoint_case_tear_down),
         cmocka_unit_test(test_hostile_vocabulary),
-        cmocka_unit_test_setup_teardown(test_strangers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_strangers, checkpoint_case_set_up, checkpoint_case_tear_down),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_mutations),
     };

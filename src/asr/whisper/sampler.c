@@ -1,26 +1,19 @@
 /* sampler.c - see sampler.h. */
 #include "asr/whisper/sampler.h"
 
+#include "base/splitmix.h"
 #include "nn/kern.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-static uint64_t splitmix(uint64_t *x)
-{
-    uint64_t z = *x += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 void pn_rng_seed(struct pn_rng *r, uint64_t seed, uint64_t window, uint64_t sequence)
 {
     uint64_t x = seed;
-    x = splitmix(&x) ^ window;
-    x = splitmix(&x) ^ sequence;
+    x = pn_splitmix64(&x) ^ window;
+    x = pn_splitmix64(&x) ^ sequence;
     for (int i = 0; i < 4; i++)
-        r->s[i] = splitmix(&x);
+        r->s[i] = pn_splitmix64(&x);
 }
 
 static uint64_t rotl(uint64_t x, int k)
