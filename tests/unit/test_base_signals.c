@@ -33,6 +33,9 @@ static int next_signal(int fd)
 static void test_a_thread_that_was_there_before(void **state)
 {
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* it keeps signals back until the thread's next system call, and this thread sleeps in one */
+#endif
     static const int NUMBERS[] = { SIGTERM, SIGINT, SIGHUP };
     int fds[2];
     struct pn_err err = { 0 };
