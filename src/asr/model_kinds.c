@@ -61,15 +61,13 @@ static int locate(const struct pn_model_loader *l, const char *name, bool allow_
                   struct pn_model_source *ret, struct pn_err *err)
 {
     const struct pn_catalogue_entry *known = pn_catalogue_find(name);
-    struct pn_locate_options opt = { .model_dir = l->model_dir };
+    struct pn_locate_options opt = { .model_dir = l->model_dir, .names_only = !allow_path };
     struct pn_err why = { 0 };
     int r = pn_model_locate(name, &opt, ret->path, sizeof(ret->path), &why);
     if (r == -PN_ENOTFOUND && !known && !(allow_path && strchr(name, '/')))
         return unknown_model(pn_str(name), allow_path ? l->model_dir : NULL, err);
     if (r < 0)
         return pn_fail(err, (enum pn_error) - r, "%s", why.text);
-    if (!allow_path && ret->path[0] != '/') /* a file in the working folder */
-        return unknown_model(pn_str(name), NULL, err);
     name_of_path(known ? known->name : strchr(name, '/') ? ret->path : name, ret->name);
     return 0;
 }

@@ -165,7 +165,7 @@ static void put_entry(struct printer *p, const struct pn_catalogue_entry *e)
 static bool is_here(const struct printer *p, const char *name)
 {
     char path[PN_MODEL_PATH_MAX];
-    const struct pn_locate_options where = { p->config ? p->config->model_dir : "" };
+    const struct pn_locate_options where = { .model_dir = p->config ? p->config->model_dir : "" };
     return pn_model_locate(name, &where, path, sizeof(path), NULL) == 0;
 }
 
@@ -185,7 +185,7 @@ static void put_available(struct printer *p, bool all)
 
 static int put_text(struct printer *p, struct pn_err *err)
 {
-    const struct pn_locate_options where = { p->config->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->config->model_dir };
     char dir[PN_MODEL_PATH_MAX] = "(no MODEL_DIR)";
     int r = pn_model_dir(&where, dir, sizeof(dir), NULL);
     pn_buf_printf(&p->out, "Here (MODEL_DIR is %s%s):\n", dir, r < 0 ? ", none is known" : "");
@@ -200,7 +200,7 @@ static int put_text(struct printer *p, struct pn_err *err)
 
 static int put_json(struct printer *p, struct pn_err *err)
 {
-    const struct pn_locate_options where = { p->config->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->config->model_dir };
     char dir[PN_MODEL_PATH_MAX] = "";
     pn_json_init(&p->json, &p->out);
     pn_json_begin_object(&p->json);
@@ -260,7 +260,7 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
         pn_fail(err, PN_EINVAL, "unexpected argument '%.60s'", argv[first]);
         return EXIT_USAGE;
     }
-    if (c->config.catalogue[0] && pn_mirror_read(c->config.catalogue, &mirror, err) < 0)
+    if (pn_mirror_read(c->config.catalogue, &mirror, err) < 0)
         return EXIT_USAGE;
     int status = print(&c->config, mirror, strcmp(own.format, "json") == 0, err);
     pn_mirror_free(mirror);

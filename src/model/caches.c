@@ -111,10 +111,10 @@ static bool is_repository(const char *name)
            pn_model_name_ok(owner);
 }
 
-static bool find(const char *name, const char *dir, char path[PN_MODEL_PATH_MAX])
+static bool find(const char *name, const char *dir, bool names_only, char path[PN_MODEL_PATH_MAX])
 {
     const struct pn_catalogue_entry *e = pn_catalogue_find(name);
-    if (given_path(name, path))
+    if (!names_only && given_path(name, path))
         return true;
     if (is_repository(name))
         return pn_hugging_face_find(name, path) || pn_modelscope_find(name, path);
@@ -128,7 +128,7 @@ int pn_model_locate(const char *name, const struct pn_locate_options *opt, char 
     char dir[PN_MODEL_PATH_MAX] = "", found[PN_MODEL_PATH_MAX];
     if (!choose_dir(opt, dir))
         dir[0] = '\0'; /* the caches may still have it */
-    if (find(name, dir, found))
+    if (find(name, dir, opt && opt->names_only, found))
         return copy_path(found, path, cap, err);
     if (pn_catalogue_find(name))
         return pn_fail(err, PN_ENOTFOUND, "model '%.64s' is not here; this gets it: pinna pull %.64s", name,

@@ -2,8 +2,7 @@
  *
  * Looked at in this order: a path that was given; MODEL_DIR (NAME.pt, the folder NAME, ggml-NAME.bin); and
  * the caches of other programs: ~/.cache/whisper, the Hugging Face hub's ($HF_HUB_CACHE, $HF_HOME),
- * ModelScope's
- * ($MODELSCOPE_CACHE). Nothing is written. Reads the environment; any thread. */
+ * ModelScope's ($MODELSCOPE_CACHE). Nothing is written. Reads the environment; any thread. */
 #ifndef PN_MODEL_CACHES_H
 #define PN_MODEL_CACHES_H
 
@@ -14,6 +13,7 @@ enum { PN_MODEL_PATH_MAX = 4096 };
 
 struct pn_locate_options {
     const char *model_dir; /* MODEL_DIR; "" or NULL: the one that pn_model_dir() chooses */
+    bool names_only;       /* pn_model_locate() takes no path: the name comes from a stranger */
 };
 
 enum pn_model_form { PN_FORM_TORCH, PN_FORM_FOLDER, PN_FORM_GGML };

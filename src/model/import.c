@@ -111,7 +111,7 @@ static int choose_target(struct import *im)
     static const char *const FORMATS[][2] = {
         [PN_FORM_TORCH] = { "", ".pt" }, [PN_FORM_FOLDER] = { "", "" }, [PN_FORM_GGML] = { "ggml-", ".bin" }
     };
-    const struct pn_locate_options where = { im->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = im->opt->model_dir };
     char there[PN_MODEL_PATH_MAX];
     struct stat st;
     int r = pn_model_dir(&where, im->dir, sizeof(im->dir), im->err);
@@ -181,7 +181,7 @@ static int copy_folder(struct import *im)
 /* The rank file comes along, or it is said how to get it. */
 static int copy_ranks(struct import *im)
 {
-    const struct pn_locate_options where = { im->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = im->opt->model_dir };
     char from[PN_MODEL_PATH_MAX], to[PN_MODEL_PATH_MAX], line[160];
     if (!im->ranks || pn_rank_file_locate(im->ranks, NULL, &where, to, sizeof(to), NULL) == 0)
         return 0;

@@ -203,7 +203,7 @@ static bool is_final(int r)
 static int fetch_ranks(struct pull *p)
 {
     char path[PN_MODEL_PATH_MAX];
-    const struct pn_locate_options where = { p->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->opt->model_dir };
     if (pn_rank_file_locate(p->e->ranks, NULL, &where, path, sizeof(path), NULL) == 0)
         return 0;
     return pn_pull(p->e->ranks, p->opt, path, sizeof(path), p->err);
@@ -276,7 +276,7 @@ static int check_room(struct pull *p)
 
 static int locate(const struct pull *p, const char *name, char *path, size_t cap)
 {
-    const struct pn_locate_options where = { p->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->opt->model_dir };
     return pn_model_locate(name, &where, path, cap, NULL);
 }
 
@@ -284,7 +284,7 @@ static int locate(const struct pull *p, const char *name, char *path, size_t cap
 static int complete(struct pull *p, const char *path)
 {
     char ranks[PN_MODEL_PATH_MAX];
-    const struct pn_locate_options where = { p->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->opt->model_dir };
     size_t n = strlen(path);
     if (!p->e || !p->e->ranks || n < 3 || strcmp(path + n - 3, ".pt") != 0 ||
         pn_rank_file_locate(p->e->ranks, path, &where, ranks, sizeof(ranks), NULL) == 0)
@@ -313,7 +313,7 @@ static int get(struct pull *p, const char *name, char *path, size_t cap)
     char lock_path[PN_MODEL_PATH_MAX];
     struct pn_lock lock;
     struct pn_watch watch = watch_of(p);
-    const struct pn_locate_options where = { p->opt->model_dir };
+    const struct pn_locate_options where = { .model_dir = p->opt->model_dir };
     if (p->opt->offline)
         return pn_fail(p->err, PN_EUNSUPPORTED, "%.64s is not here, and PINNA_OFFLINE forbids to download it",
                        name);

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -290,3 +291,9 @@ def test_killed_while_it_packs(start_server, settings, models, tmp_path):
             done.unlink()
     start_server(env).stop()
     assert sorted(f.name for f in folder.iterdir()) == ["micro.pt", "micro.pt.f32.pnk", "multilingual.tiktoken"]
+
+
+def test_model_of_the_request_from_a_relative_folder(start_server, settings, models):
+    folder = os.path.relpath(models, os.path.join(tempfile.gettempdir(), "any"))
+    s = start_server({**settings, "MODEL_DIR": folder})
+    check_same(ask(s, "01", model="micro-two"), golden("01"))

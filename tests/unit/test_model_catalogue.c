@@ -249,7 +249,7 @@ static void test_refused_mirror_leaves_the_result_alone(void **state)
 static void test_locate(void **state)
 {
     char path[PN_MODEL_PATH_MAX] = "untouched", small[8] = "";
-    const struct pn_locate_options opt = { dir };
+    const struct pn_locate_options opt = { .model_dir = dir };
     assert_int_equal(pn_model_locate("base", &opt, path, sizeof(path), &err), -PN_ENOTFOUND);
     assert_string_equal(path, "untouched");
     assert_non_null(strstr(err.text, "pinna pull base"));
@@ -269,6 +269,10 @@ static void test_locate(void **state)
                                         "huge",           "",           "..",    "owner/.." };
     for (size_t i = 0; i < PN_ARRAY_LEN(NONE); i++)
         assert_int_equal(pn_model_locate(NONE[i], &opt, path, sizeof(path), NULL), -PN_ENOTFOUND);
+    const struct pn_locate_options names = { .model_dir = dir, .names_only = true };
+    assert_int_equal(pn_model_locate("base", &names, path, sizeof(path), NULL), 0);
+    assert_string_equal(path, in_dir("base.pt"));
+    assert_int_equal(pn_model_locate(in_dir("base.pt"), &names, path, sizeof(path), NULL), -PN_ENOTFOUND);
     unlink(in_dir("base.pt"));
     unlink(in_dir("ggml-base.bin"));
 }
@@ -276,7 +280,7 @@ static void test_locate(void **state)
 static void test_rank_files(void **state)
 {
     char path[PN_MODEL_PATH_MAX] = "";
-    const struct pn_locate_options opt = { dir }, other = { "/none" };
+    const struct pn_locate_options opt = { .model_dir = dir }, other = { .model_dir = "/none" };
     assert_int_equal(pn_rank_file_locate("gpt2.tiktoken", NULL, &opt, path, sizeof(path), &err),
                      -PN_ENOTFOUND);
     assert_non_null(strstr(err.text, "pinna pull gpt2.tiktoken"));
@@ -293,7 +297,7 @@ static void test_rank_files(void **state)
 static void test_no_home(void **state)
 {
     char path[PN_MODEL_PATH_MAX] = "";
-    const struct pn_locate_options none = { "" };
+    const struct pn_locate_options none = { .model_dir = "" };
     unsetenv("HOME");
     setenv("XDG_DATA_HOME", "/data", 1);
     setenv("STATE_DIRECTORY", "/state:/other", 1);
@@ -321,7 +325,7 @@ static int stop(void *ctx, const struct pn_model_found *f)
 static void test_list(void **state)
 {
     char seen[200] = "";
-    const struct pn_locate_options opt = { dir };
+    const struct pn_locate_options opt = { .model_dir = dir };
     write_file("b.pt", "12");
     write_file("ggml-a.bin", "123");
     write_file("c.pt.part", "1234");
