@@ -33,7 +33,7 @@ void pn_auto_pull(const struct pn_config *c)
     if (!c->auto_pull || c->offline)
         return;
     pn_pull_screen_init(&screen);
-    int r = c->catalogue[0] ? pn_mirror_read(c->catalogue, &mirror, &err) : 0;
+    int r = pn_mirror_read(c->catalogue, &mirror, &err);
     if (r == 0)
         r = pull(c, mirror, &screen, &err);
     pn_progress_clear(&screen.progress);

@@ -155,7 +155,7 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
         return EXIT_USAGE;
     if (own.help || own.help_all)
         return pn_cli_print_help(USAGE, &TABLE, own.help_all) < 0;
-    if (c->config.catalogue[0] && pn_mirror_read(c->config.catalogue, &mirror, err) < 0)
+    if (pn_mirror_read(c->config.catalogue, &mirror, err) < 0)
         return EXIT_USAGE;
     struct pn_pull_options opt = pn_pull_options_of(&c->config);
     opt.mirror = mirror;

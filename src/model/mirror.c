@@ -166,6 +166,10 @@ static int parse(struct pn_mirror *m, const char *path, struct pn_str text, stru
 int pn_mirror_read(const char *path, struct pn_mirror **ret, struct pn_err *err)
 {
     struct pn_buf text;
+    if (path[0] == '\0') {
+        *ret = NULL;
+        return 0;
+    }
     pn_buf_init(&text, MAX_BYTES);
     struct pn_mirror *m = calloc(1, sizeof(*m));
     int r = m && pn_arena_new((size_t)8 << 20, &m->arena) == 0 ? 0 : -PN_ENOMEM;

@@ -15,7 +15,8 @@
 
 struct pn_mirror; /* constant once read; any thread */
 
-/* -PN_ENOTFOUND, -PN_EFORMAT (the text names the line or the model), -PN_ELIMIT, -PN_EIO, -PN_ENOMEM. */
+/* A `path` of "" is no catalogue: *ret becomes NULL, which the functions below accept.
+ * -PN_ENOTFOUND, -PN_EFORMAT (the text names the line or the model), -PN_ELIMIT, -PN_EIO, -PN_ENOMEM. */
 PN_MUST_CHECK int pn_mirror_read(const char *path, struct pn_mirror **ret, struct pn_err *err);
 struct pn_mirror *pn_mirror_free(struct pn_mirror *m); /* accepts NULL, returns NULL */
 /* NULL when there is none; `m` may be NULL. */
