@@ -39,6 +39,24 @@ void checkpoint_case_put(const char *name, struct pn_str bytes)
     fclose(f);
 }
 
+struct pn_str checkpoint_case_safetensors(struct pn_buf *b, const char *header, size_t n)
+{
+    uint64_t len = strlen(header);
+    pn_buf_init(b, 1 << 20);
+    pn_buf_append(b, &len, sizeof(len));
+    pn_buf_puts(b, header);
+    for (size_t i = 0; i < n; i++)
+        pn_buf_putc(b, (char)i);
+    return (struct pn_str){ b->ptr, b->len };
+}
+
+void checkpoint_case_put_safetensors(const char *name, const char *header, size_t n)
+{
+    struct pn_buf b;
+    checkpoint_case_put(name, checkpoint_case_safetensors(&b, header, n));
+    pn_buf_done(&b);
+}
+
 int checkpoint_case_open(const char *name, struct pn_checkpoint **ret)
 {
     char path[PN_FIXTURE_PATH];

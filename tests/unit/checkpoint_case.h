@@ -14,6 +14,10 @@ int checkpoint_case_tear_down(void **state);
 /* Where a file of the folder lies. */
 void checkpoint_case_path(const char *name, char path[PN_FIXTURE_PATH]);
 void checkpoint_case_put(const char *name, struct pn_str bytes);
+/* A safetensors file: 8 bytes of length, the header, then `n` bytes that count. The first one is in `b`,
+ * which it initialises; pn_buf_done() it. */
+struct pn_str checkpoint_case_safetensors(struct pn_buf *b, const char *header, size_t n);
+void checkpoint_case_put_safetensors(const char *name, const char *header, size_t n);
 /* pn_checkpoint_open()'s answer; fails the test when error and result disagree. */
 int checkpoint_case_open(const char *name, struct pn_checkpoint **ret);
 

@@ -258,30 +258,13 @@ static void test_hf_equals_torch(void **state)
     pn_checkpoint_close(c);
 }
 
-/* 8 bytes of length and the header, then `n` bytes that count. */
-static struct pn_str make_safetensors(struct pn_buf *b, const char *header, size_t n)
-{
-    uint64_t len = strlen(header);
-    pn_buf_init(b, 1 << 20);
-    pn_buf_append(b, &len, sizeof(len));
-    pn_buf_puts(b, header);
-    for (size_t i = 0; i < n; i++)
-        pn_buf_putc(b, (char)i);
-    return (struct pn_str){ b->ptr, b->len };
-}
-
-static void put_safetensors(const char *name, const char *header, size_t n)
-{
-    struct pn_buf b;
-    checkpoint_case_put(name, make_safetensors(&b, header, n));
-    pn_buf_done(&b);
-}
-
 static void test_shards(void **state)
 {
     struct pn_checkpoint *c;
-    put_safetensors("a.safetensors", "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4);
-    put_safetensors("b.safetensors", "{\"y\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
+    checkpoint_case_put_safetensors("a.safetensors",
+                                    "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4);
+    checkpoint_case_put_safetensors("b.safetensors",
+                                    "{\"y\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
     checkpoint_case_put("config.json",
                         PN_STR("{\"d_model\":3,\"x\":null,\"scale_embedding\":true,\"f\":0.5}"));
     checkpoint_case_put(
@@ -313,7 +296,8 @@ static void test_shards(void **state)
         checkpoint_case_put("model.safetensors.index.json", CASES[i].index);
         assert_int_equal(checkpoint_case_open("", &c), CASES[i].code);
     }
-    put_safetensors("b.safetensors", "{\"x\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
+    checkpoint_case_put_safetensors("b.safetensors",
+                                    "{\"x\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
     checkpoint_case_put("model.safetensors.index.json",
                         PN_STR("{\"weight_map\":{\"x\":\"a.safetensors\",\"y\":\"b.safetensors\"}}"));
     assert_int_equal(checkpoint_case_open("", &c), -PN_EFORMAT);

@@ -17,25 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* 8 bytes of length and the header, then `n` bytes that count. */
-static struct pn_str make_safetensors(struct pn_buf *b, const char *header, size_t n)
-{
-    uint64_t len = strlen(header);
-    pn_buf_init(b, 1 << 20);
-    pn_buf_append(b, &len, sizeof(len));
-    pn_buf_puts(b, header);
-    for (size_t i = 0; i < n; i++)
-        pn_buf_putc(b, (char)i);
-    return (struct pn_str){ b->ptr, b->len };
-}
-
-static void put_safetensors(const char *name, const char *header, size_t n)
-{
-    struct pn_buf b;
-    checkpoint_case_put(name, make_safetensors(&b, header, n));
-    pn_buf_done(&b);
-}
-
 static void test_hostile_safetensors(void **state)
 {
     const struct {
@@ -83,7 +64,7 @@ static void test_hostile_safetensors(void **state)
     };
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
         struct pn_checkpoint *c;
-        put_safetensors("model.safetensors", CASES[i].header, 8);
+        checkpoint_case_put_safetensors("model.safetensors", CASES[i].header, 8);
         checkpoint_case_put("config.json", PN_STR("{}"));
         int r = checkpoint_case_open("model.safetensors", &c);
         if (r != CASES[i].code || !strstr(checkpoint_case_err.text, CASES[i].says))
@@ -105,8 +86,8 @@ static void test_json_limits(void **state)
         pn_buf_puts(&b, "{\"a\":[");
         for (int i = 0; i < 3 << 20; i++)
             pn_buf_putc(&b, kind ? (i % 2 ? ',' : '0') : '[');
-        put_safetensors("model.safetensors",
-                        "{\"x\":{\"dtype\":\"I8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8);
+        checkpoint_case_put_safetensors("model.safetensors",
+                                        "{\"x\":{\"dtype\":\"I8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8);
         checkpoint_case_put("config.json", (struct pn_str){ b.ptr, b.len });
         assert_int_equal(checkpoint_case_open("", &c), -PN_ELIMIT);
         assert_non_null(strstr(checkpoint_case_err.text, kind ? "too many values" : "nested too deeply"));

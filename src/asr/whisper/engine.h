@@ -63,7 +63,7 @@ void pn_decoder_buffers_done(struct pn_decoder_buffers *b);
 /* Every array begins on a cache line. */
 static inline size_t pn_round64(size_t n)
 {
-    return (n + 63) / 64 * 64;
+    return pn_round_up(n, 64);
 }
 
 static inline size_t pn_floats(int64_t rows, int64_t cols)

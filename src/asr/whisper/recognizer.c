@@ -311,9 +311,7 @@ static void step_decode(struct whisper *w, struct pn_stream *const *batch, size_
     for (size_t i = 0; i < n; i++) {
         struct whisper_stream *s = stream_of(batch[i]);
         pthread_mutex_lock(&s->mu);
-        int want = pn_transcription_n_rows(s->transcription, w->max_rows - n_rows);
-        s->n_rows =
-            want > 0 ? pn_transcription_rows(s->transcription, w->rows + n_rows, w->max_rows - n_rows) : 0;
+        s->n_rows = pn_transcription_rows(s->transcription, w->rows + n_rows, w->max_rows - n_rows);
         pthread_mutex_unlock(&s->mu);
         n_rows += s->n_rows;
     }
