@@ -20,6 +20,12 @@
 struct pn_recognizer;
 struct pn_stream;
 
+/* How a streaming model cuts its audio; rows of 60 ms (spec paraformer 4.1). */
+struct pn_chunking {
+    int left, step, ahead;                    /* [0, 10, 5] */
+    int encoder_look_back, decoder_look_back; /* chunks: 4 and 1; -1: all (encoder) or none (decoder) */
+};
+
 /* What a client wants of one stream; strings are copied by open. */
 struct pn_recognition {
     const char *language; /* ISO 639-1, "" to detect */
@@ -34,6 +40,14 @@ struct pn_recognition {
     bool word_timestamps;
     bool batch;        /* cut at pauses, pieces recognised together: faster, without context */
     bool auto_context; /* compute only what a short clip needs: faster, a little less exact */
+    /* Words that are likely, separated by blanks, each with ":WEIGHT" behind it or not; "" or NULL: none */
+    const char *hotwords;
+    const struct pn_chunking *chunking; /* NULL: the recogniser's default */
+
+    /* The pipeline's (pipeline.h). */
+    bool vad;         /* cut at pauses, leave out what is no speech */
+    bool punctuation; /* add marks, if a model for it is there */
+    bool itn;         /* numbers, dates, times as digits */
 };
 
 /* The next piece of work of a stream. phase 0: nothing to do now. */

@@ -27,6 +27,7 @@ struct pn_segment {
     double confidence; /* 0..1 */
     const struct pn_word *words;
     size_t n_words;
+    bool open; /* a live stream's newest words, which may still change */
 };
 
 struct pn_transcript {
