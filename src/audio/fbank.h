@@ -34,9 +34,11 @@ int pn_fbank_width(const struct pn_fbank *f); /* values of a row */
 
 PN_MUST_CHECK int pn_fbank_stream_new(const struct pn_fbank *f, struct pn_fbank_stream **ret); /* borrows f */
 struct pn_fbank_stream *pn_fbank_stream_free(struct pn_fbank_stream *s);
-void pn_fbank_stream_reset(
-    struct pn_fbank_stream *s); /* a new clip begins; keeps memory for it, at most 64 KB */
-/* Appends samples (16 kHz mono, -1..1; scaled to 16 bits inside). -PN_ENOMEM: none was taken. */
+/* A new clip begins. What the last one needed is given back: a stream between clips holds 4 KB. */
+void pn_fbank_stream_reset(struct pn_fbank_stream *s);
+/* Appends samples (16 kHz mono, -1..1; scaled to 16 bits inside); one that is NaN or beyond +-1024 counts as
+ * 0. Frames are kept (n_mels * 4 bytes every 10 ms) until the rows that need them are taken. -PN_ENOMEM: none
+ * was taken; -PN_EINVAL after the end. */
 PN_MUST_CHECK int pn_fbank_stream_feed(struct pn_fbank_stream *s, const float *pcm, size_t n);
 void pn_fbank_stream_end(struct pn_fbank_stream *s); /* no more will come: the last rows become ready */
 size_t pn_fbank_stream_ready(const struct pn_fbank_stream *s); /* rows that can be taken now */

@@ -1,15 +1,13 @@
-/* fft400.h - power spectra of four windowed 400-sample frames at a time, for mel.c and features.c.
- *
- * The four frames are the lanes of a vector: every step is the same arithmetic for each of them, so a frame's
- * spectrum does not depend on its neighbours, bit for bit. */
+/* fft400.h - power spectra of four windowed 400-sample frames at a time, for mel.c and features.c. The four
+ * frames are the lanes of a vector; none depends on its neighbours. */
 #ifndef PN_AUDIO_FFT400_H
 #define PN_AUDIO_FFT400_H
 
+#include "audio/fft_lanes.h"
+
 #include <stddef.h>
 
-enum { PN_FFT_SIZE = 400, PN_FFT_HALF = 200, PN_FFT_BINS = 201, PN_FFT_LANES = 4 };
-
-typedef float pn_lanes __attribute__((vector_size(4 * PN_FFT_LANES)));
+enum { PN_FFT_SIZE = 400, PN_FFT_HALF = 200, PN_FFT_BINS = 201 };
 
 /* Window and roots of unity; immutable once filled. */
 struct pn_fft400 {

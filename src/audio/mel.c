@@ -18,7 +18,7 @@ int pn_mel_new(int n_mels, struct pn_mel **ret)
     if (n_mels < 1 || n_mels > PN_MEL_MAX_BINS)
         return -PN_EINVAL;
     struct pn_mel *m = calloc(1, sizeof(*m));
-    if (!m || pn_mel_filters_init(&m->filters, n_mels) < 0) {
+    if (!m || pn_mel_filters_slaney(&m->filters, n_mels) < 0) {
         pn_mel_free(m);
         return -PN_ENOMEM;
     }

@@ -1,8 +1,8 @@
-/* mel_filters.h - triangular mel filters over the 201 bins of a 400-point spectrum at 16 kHz. */
+/* mel_filters.h - triangular mel filters over the bins of a spectrum at 16 kHz: Whisper's and Kaldi's. */
 #ifndef PN_AUDIO_MEL_FILTERS_H
 #define PN_AUDIO_MEL_FILTERS_H
 
-#include "audio/fft400.h"
+#include "audio/fft_lanes.h"
 #include "base/attr.h"
 
 /* The non-zero weights of one filter: weight[offset + i] is that of bin first + i. */
@@ -16,10 +16,12 @@ struct pn_mel_filters {
     float *weight;                /* of all filters, one after another */
 };
 
-PN_MUST_CHECK int pn_mel_filters_init(struct pn_mel_filters *f, int n); /* -PN_ENOMEM */
+/* Slaney's scale and area normalisation, 0..8000 Hz, over the 201 bins of 400 points. -PN_ENOMEM. */
+PN_MUST_CHECK int pn_mel_filters_slaney(struct pn_mel_filters *f, int n);
+/* Kaldi's scale, peaks of 1, 20..8000 Hz, over the first 256 bins of 512 points. -PN_ENOMEM. */
+PN_MUST_CHECK int pn_mel_filters_kaldi(struct pn_mel_filters *f, int n);
 void pn_mel_filters_done(struct pn_mel_filters *f);
-/* energy[m] of four frames */
-void pn_mel_filters_apply(const struct pn_mel_filters *f, const pn_lanes power[PN_FFT_BINS],
-                          pn_lanes *energy);
+/* energy[m] of four frames from their power spectra */
+void pn_mel_filters_apply(const struct pn_mel_filters *f, const pn_lanes *power, pn_lanes *energy);
 
 #endif

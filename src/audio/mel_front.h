@@ -2,6 +2,7 @@
 #ifndef PN_AUDIO_MEL_FRONT_H
 #define PN_AUDIO_MEL_FRONT_H
 
+#include "audio/fft400.h"
 #include "audio/mel.h"
 
 enum { PN_MEL_MAX_BINS = 256, PN_MEL_BATCH = 4 /* frames */ };
