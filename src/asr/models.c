@@ -7,6 +7,7 @@
 #include "asr/models.h"
 
 #include "asr/model_kinds.h"
+#include "asr/pipeline/pipeline.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "nn/pool.h"
@@ -68,12 +69,23 @@ static struct entry *entry_new(struct pn_models *m, const struct pn_model_source
     return e;
 }
 
+/* The model in its pipeline. */
+static int load_recognizer(const struct pn_models *m, const struct pn_model_source *source,
+                           struct pn_recognizer **ret, struct pn_err *err)
+{
+    struct pn_recognizer *first = NULL;
+    int r = pn_model_load(&m->loader, source, &first, err);
+    if (r == 0 && (r = pn_pipeline_new(first, ret, err)) < 0)
+        first->ops->free(first);
+    return r;
+}
+
 static void *load(void *arg)
 {
     struct entry *e = arg;
     struct pn_recognizer *r = NULL;
     struct pn_err err = { 0 };
-    int code = pn_model_load(&e->models->loader, &e->source, &r, &err);
+    int code = load_recognizer(e->models, &e->source, &r, &err);
     pthread_mutex_lock(&e->models->mu);
     e->recognizer = r;
     e->err = err;
@@ -261,7 +273,7 @@ static int open_first(struct pn_models *m, struct pn_str name, struct pn_err *er
     if (!m->first)
         return pn_fail(err, PN_ENOMEM, "no memory for the models");
     m->first->state = READY;
-    return pn_model_load(&m->loader, &source, &m->first->recognizer, err);
+    return load_recognizer(m, &source, &m->first->recognizer, err);
 }
 
 /* The default model, or Sphinx in its place: when it is not here, or not of a kind that runs here. A file

@@ -90,6 +90,11 @@ struct pn_recognizer {
      * streams is open: the scheduler may be gone otherwise. */
     void (*wake)(void *ctx);
     void *wake_ctx;
+    /* What the pipeline has to know of it; set by its maker. */
+    bool streaming;     /* gives partial results while audio comes, not only when it has ended */
+    bool one_utterance; /* takes one utterance at a time: long audio must be cut for it */
+    bool bare_text;     /* its text has no punctuation */
+    int window_s; /* computes audio in windows so long, so short pieces are better joined; 0: no matter */
 };
 
 /* Embedded first in every stream; the fields are the scheduler's. */

@@ -331,7 +331,7 @@ int pn_sphinx_new(const char *model_dir, int threads, struct pn_recognizer **ret
     struct sphinx *x = calloc(1, sizeof(*x));
     if (!x)
         return pn_fail(err, PN_ENOMEM, "no memory for the recogniser");
-    x->base = (struct pn_recognizer){ .ops = &SPHINX_OPS, .name = "sphinx" };
+    x->base = (struct pn_recognizer){ .ops = &SPHINX_OPS, .name = "sphinx", .bare_text = true };
     pthread_mutex_init(&x->mu, NULL);
     x->window = malloc(WINDOW * sizeof(*x->window));
     int r = x->window ? pn_sphinx_pool_new(model_dir, threads, utterance_done, x, &x->pool, err)
