@@ -4,6 +4,8 @@
  * large enough that attention is neither flat nor a single peak. */
 #include "random_model.h"
 
+#include "random_numbers.h"
+
 #include "base/splitmix.h"
 
 #include <math.h>
@@ -11,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUANTILES = 4096, CHUNK = 1 << 16, GGML_F32 = 0, GGML_F16 = 1, N_BINS = 201 };
+enum { CHUNK = 1 << 16, GGML_F32 = 0, GGML_F16 = 1, N_BINS = 201 };
 
 struct writer {
     FILE *f;
     uint64_t seed;
-    float normal[QUANTILES]; /* quantiles of the normal distribution */
-    uint16_t half[QUANTILES];
+    float normal[PN_QUANTILES]; /* quantiles of the normal distribution */
+    uint16_t half[PN_QUANTILES];
     uint16_t chunk[CHUNK];
     int end_after; /* tokens; 0 = texts end when they do */
     bool failed;
@@ -54,25 +56,6 @@ bool pn_random_dims(const char *name, struct pn_whisper_dims *ret)
     return false;
 }
 
-static float quantile(double p)
-{
-    double low = -8, high = 8;
-    for (int i = 0; i < 60; i++) {
-        double mid = (low + high) / 2;
-        if (0.5 * erfc(-mid / sqrt(2)) < p)
-            low = mid;
-        else
-            high = mid;
-    }
-    return (float)low;
-}
-
-static void fill_quantiles(float *out)
-{
-    for (int i = 0; i < QUANTILES; i++)
-        out[i] = quantile((i + 0.5) / QUANTILES);
-}
-
 /* Nearest f16; what would be subnormal becomes 0. |x| < 65504. */
 static uint16_t to_half(float x)
 {
@@ -83,17 +66,6 @@ static uint16_t to_half(float x)
         return (uint16_t)sign;
     uint32_t magnitude = (bits & 0x7fffffff) - (112U << 23);
     return (uint16_t)(sign | ((magnitude + 0xfff + (magnitude >> 13 & 1)) >> 13));
-}
-
-void pn_random_normal(uint64_t seed, float *out, size_t n)
-{
-    float *normal = malloc(QUANTILES * sizeof(*normal));
-    if (!normal)
-        abort();
-    fill_quantiles(normal);
-    for (size_t i = 0; i < n; i++)
-        out[i] = normal[pn_splitmix64(&seed) % QUANTILES];
-    free(normal);
 }
 
 static void put(struct writer *w, const void *bytes, size_t n)
@@ -121,14 +93,14 @@ static void put_header(struct writer *w, const char *name, int type, int n_dims,
 /* n weights of spread `std`. */
 static void put_halves(struct writer *w, int64_t n, float std)
 {
-    for (int i = 0; i < QUANTILES; i++)
+    for (int i = 0; i < PN_QUANTILES; i++)
         w->half[i] = to_half(w->normal[i] * std);
     while (n > 0) {
         int64_t m = PN_MIN(n, CHUNK);
         for (int64_t i = 0; i < m; i += 4) {
             uint64_t r = pn_splitmix64(&w->seed);
             for (int j = 0; j < 4; j++)
-                w->chunk[i + j] = w->half[r >> (16 * j) & (QUANTILES - 1)];
+                w->chunk[i + j] = w->half[r >> (16 * j) & (PN_QUANTILES - 1)];
         }
         put(w, w->chunk, (size_t)m * sizeof(*w->chunk));
         n -= m;
@@ -138,7 +110,7 @@ static void put_halves(struct writer *w, int64_t n, float std)
 static void put_floats(struct writer *w, int64_t n, float mean, float std)
 {
     for (int64_t i = 0; i < n; i++) {
-        float v = mean + std * w->normal[pn_splitmix64(&w->seed) % QUANTILES];
+        float v = mean + std * w->normal[pn_splitmix64(&w->seed) % PN_QUANTILES];
         put(w, &v, sizeof(v));
     }
 }
@@ -231,7 +203,7 @@ static void put_ending_embeddings(struct writer *w, const struct pn_whisper_dims
     put_halves(w, (int64_t)s * eot, 1);
     w->seed = direction;
     for (int i = 0; i < s; i++) {
-        uint16_t half = to_half(turn(i) * w->normal[pn_splitmix64(&w->seed) % QUANTILES]);
+        uint16_t half = to_half(turn(i) * w->normal[pn_splitmix64(&w->seed) % PN_QUANTILES]);
         put(w, &half, sizeof(half));
     }
     put_halves(w, (int64_t)s * (d->n_vocab - eot - 1), 1);
@@ -329,7 +301,7 @@ int pn_random_model_write_ending(const char *path, const struct pn_whisper_dims 
     w->f = fopen(path, "wb");
     int r = w->f ? 0 : pn_fail_errno(err, "%s", path);
     if (w->f) {
-        fill_quantiles(w->normal);
+        pn_random_quantiles(w->normal);
         put_model(w, d);
         if ((fclose(w->f) != 0) | w->failed)
             r = pn_fail_errno(err, "writing %s", path);

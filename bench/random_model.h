@@ -15,7 +15,4 @@ PN_MUST_CHECK int pn_random_model_write(const char *path, const struct pn_whispe
 PN_MUST_CHECK int pn_random_model_write_ending(const char *path, const struct pn_whisper_dims *d,
                                                uint64_t seed, int tokens, struct pn_err *err);
 
-/* Numbers with a normal distribution for inputs: `n` of them, a pure function of the seed. */
-void pn_random_normal(uint64_t seed, float *out, size_t n);
-
 #endif

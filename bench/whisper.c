@@ -12,6 +12,7 @@
 #include "nn/cpu.h"
 #include "machine.h"
 #include "random_model.h"
+#include "random_numbers.h"
 #include "timing.h"
 #include "whisper_work.h"
 

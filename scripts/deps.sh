@@ -12,7 +12,8 @@ libraries=(libmicrohttpd-dev libwslay-dev libcurl4-openssl-dev libjansson-dev li
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
 sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample
 fuzzers=(clang-14 libclang-rt-14-dev)
-yardsticks=(libdnnl-dev libgomp1 python3-torch libopenblas0-pthread)
+yardsticks=(libdnnl-dev libgomp1 python3-torch libopenblas0-pthread python3-onnx nodejs)
+command -v npm >/dev/null || yardsticks+=(npm) # some builds of nodejs bring it and refuse Debian's
 
 packages_of() {
     case $1 in

@@ -6,6 +6,7 @@
 #include "fixtures.h"
 
 #include "../../bench/random_model.h"
+#include "../../bench/random_numbers.h"
 
 /* An opened model with its threads. */
 struct whisper_case {
