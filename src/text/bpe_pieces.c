@@ -22,9 +22,9 @@ static enum kind kind_at(struct pn_str text, size_t at, size_t *len)
     }
     if (pn_utf8_is_space(cp))
         return SPACE;
-    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-    if (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO)
+    if (pn_utf8_is_letter(cp))
         return LETTER;
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
     return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO ? NUMBER : OTHER;
 }
 

@@ -1,11 +1,19 @@
 /* utf8.c - see utf8.h. Pure. */
 #include "text/utf8.h"
 
+#include <utf8proc.h>
+
 bool pn_utf8_is_space(uint32_t cp)
 {
     return (cp >= 0x09 && cp <= 0x0d) || cp == 0x20 || cp == 0x85 || cp == 0xa0 || cp == 0x1680 ||
            (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f ||
            cp == 0x3000;
+}
+
+bool pn_utf8_is_letter(uint32_t cp)
+{
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
 }
 
 static bool is_stripped(uint32_t cp)
