@@ -1,7 +1,7 @@
 /* tensor.c - values of tensors as f32. Data lie at any alignment, so every element is copied out. */
 #include "model/tensor.h"
 
-#include "model/half.h"
+#include "nn/half.h"
 #include "model/tensor_blocks.h"
 
 const char *pn_dtype_name(enum pn_dtype t)

@@ -5,7 +5,7 @@
  * nibble of byte j, element j + 16 the high one; bit j of the high bits is the fifth bit of element j. */
 #include "model/tensor_blocks.h"
 
-#include "model/half.h"
+#include "nn/half.h"
 
 size_t pn_block_size(enum pn_dtype t)
 {

@@ -3,6 +3,7 @@
  * Packed f32 is keys [n][d], then values [n][d]. Packed int8 is `struct cross`: keys and values as s8 with a
  * scale per position, each channel divided by its own largest magnitude first, so that a few loud channels do
  * not cost the others their bits. */
+#include "nn/half.h"
 #include "nn/kern_levels.h"
 #include "nn/precision.h"
 
@@ -155,6 +156,48 @@ static void cross_attention_s8(const struct pn_attend *a)
     }
 }
 
+/* Number c of position j of a span's keys or values. */
+static float span_at(const struct pn_kv_rows *s, const void *rows, int j, int c)
+{
+    size_t at = (size_t)j * s->ld + (size_t)c;
+    return s->half ? pn_f32_of_f16(((const uint16_t *)rows)[at]) : ((const float *)rows)[at];
+}
+
+static void small_scores(const struct pn_kv_rows *s, int d, const float *q, float scale, float *p)
+{
+    for (int j = 0; j < s->n; j++) {
+        float dot = 0;
+        for (int c = 0; c < d; c++)
+            dot += q[c] * span_at(s, s->k, j, c);
+        p[j] = dot * scale;
+    }
+}
+
+static void small_values(const struct pn_kv_rows *s, int d, const float *p, float *sum)
+{
+    for (int j = 0; j < s->n; j++)
+        for (int c = 0; c < d; c++)
+            sum[c] += p[j] * span_at(s, s->v, j, c);
+}
+
+static void small_attention_c(const struct pn_small_attend *a)
+{
+    const struct pn_kv_rows *s = a->span;
+    float *p = a->scratch, scale = a->scale != 0 ? a->scale : 1 / sqrtf((float)a->d);
+    int n = s[0].n + s[1].n;
+    for (size_t i = 0; i < (size_t)a->m; i++) {
+        small_scores(&s[0], a->d, a->q + i * a->ldq, scale, p);
+        small_scores(&s[1], a->d, a->q + i * a->ldq, scale, p + s[0].n);
+        if (a->scores)
+            memcpy(a->scores + i * (size_t)n, p, (size_t)n * sizeof(float));
+        softmax(p, n);
+        float sum[MAX_D] = { 0 };
+        small_values(&s[0], a->d, p, sum);
+        small_values(&s[1], a->d, p + s[0].n, sum);
+        memcpy(a->out + i * a->ldo, sum, (size_t)a->d * sizeof(float));
+    }
+}
+
 void pn_kern_attention_c(struct pn_kern *k)
 {
     k->attention_pack[PN_F32] = k->attention_pack[PN_INT8] = pack_f32;
@@ -164,4 +207,5 @@ void pn_kern_attention_c(struct pn_kern *k)
     k->cross_pack[PN_INT8] = cross_pack_s8;
     k->cross_attention[PN_INT8] = cross_attention_s8;
     k->self_attention = self_attention_c;
+    k->small_attention = small_attention_c;
 }

@@ -12,13 +12,16 @@
 
 #include "base/attr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
     PN_PANEL = 64, /* output channels that lie together in packed weights */
     PN_MAX_K =
-        1 << 16, /* largest inner dimension: the int32 sums cannot overflow (65536 * 255 * 127 < 2^31) */
+        1 << 16,      /* largest inner dimension: the int32 sums cannot overflow (65536 * 255 * 127 < 2^31) */
+    PN_MAX_TAPS = 64, /* of a memory block */
+    PN_SMALL_ROWS = 24, /* queries of a small attention that share a pass over the keys, any level */
 };
 
 /* What happens to a product before it is stored. */
@@ -78,6 +81,53 @@ struct pn_attend {
     void *scratch;
 };
 
+/* Keys and values of n positions as they lie in memory, `ld` numbers from one position to the next. */
+struct pn_kv_rows {
+    int n;     /* 0: nothing */
+    bool half; /* k and v are uint16_t, halves (half.h); else float */
+    const void *k, *v;
+    size_t ld;
+};
+
+/* A few queries over rows that nobody packed: those of a cache, then new ones. The order of positions does
+ * not matter, so a cache may be a ring. A row's result depends on the positions and their order only, not on
+ * m or on where the spans meet. */
+struct pn_small_attend {
+    int m, d;       /* queries; head width, any up to 128 */
+    float scale;    /* of q.k; 0: 1 / sqrt(d) */
+    const float *q; /* [m][ldq] */
+    size_t ldq;
+    struct pn_kv_rows span[2]; /* one position at least in both together */
+    float *out;                /* [m][ldo] */
+    size_t ldo;
+    float *scores; /* [m][span[0].n + span[1].n] scaled q.k before softmax, or NULL */
+    void *scratch; /* pn_small_attention_scratch() bytes, 64-byte aligned */
+};
+
+/* The memory block of an FSMN: y[t][c] += x[t][c] + sum over j < taps of w[j][c] x[t + j - left][c] for t in
+ * [0, m), summed in this order. Rows -before .. m - 1 + after of x exist, the others count as zeros. */
+struct pn_memory {
+    int m, n;
+    int taps, left; /* taps up to PN_MAX_TAPS; left of them in the past */
+    int before, after;
+    const float *x; /* row 0 */
+    size_t ldx;
+    const float *w; /* [taps][n] */
+    float *y;       /* [m][ldy]; apart from x */
+    size_t ldy;
+};
+
+/* Taps [first, last) of output t meet rows that exist. */
+static inline int pn_first_tap(const struct pn_memory *a, int t)
+{
+    return PN_MAX(0, a->left - a->before - t);
+}
+
+static inline int pn_last_tap(const struct pn_memory *a, int t)
+{
+    return PN_MAX(0, PN_MIN(a->taps, a->left + a->m + a->after - t));
+}
+
 struct pn_kern {
     unsigned cpu; /* PN_CPU_* that it was chosen for */
 
@@ -90,14 +140,20 @@ struct pn_kern {
     void (*gemm_f32)(const struct pn_gemm_f32 *g);
 
     /* vec.c: rows of numbers */
-    /* y[i] = (x[i] - mean) / sqrt(var + 1e-5) * gamma + beta for each of m rows; y may be x. */
+    /* y[i] = (x[i] - mean) / sqrt(var + eps) * gamma + beta for each of m rows; y may be x. */
     void (*layer_norm)(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
-                       float *y, size_t ldy);
+                       float eps, float *y, size_t ldy);
     void (*gelu)(float *x, size_t n);    /* exact: 0.5 x (1 + erf(x / sqrt 2)), absolute error below 1e-6 */
     void (*softmax)(float *x, size_t n); /* in place; -inf allowed, not all of them */
     float (*max)(const float *x, size_t n);       /* -inf for n = 0 */
     float (*logsumexp)(const float *x, size_t n); /* -inf when all are; skips -inf */
     void (*add)(float *y, const float *x, size_t n);
+    void (*to_half)(const float *x, uint16_t *y, size_t n); /* as pn_f16_of_f32 */
+    void (*from_half)(const uint16_t *x, float *y, size_t n);
+    /* One step of n cells: gates[4][n] are the sums before input, forget, cell and output gate;
+     * c = sigmoid(f) c + sigmoid(i) tanh(g), h = sigmoid(o) tanh(c), absolute error below 1e-6. */
+    void (*lstm_cell)(size_t n, const float *gates, float *c, float *h);
+    void (*memory)(const struct pn_memory *a);
 
     /* attention.c */
     void (*attention_pack[2])(int n, int d, const float *k, size_t ldk, const float *v, size_t ldv,
@@ -106,6 +162,7 @@ struct pn_kern {
     void (*cross_pack[2])(int n, int d, const float *k, size_t ldk, const float *v, size_t ldv, void *packed);
     void (*cross_attention[2])(const struct pn_attend *a);
     void (*self_attention)(const struct pn_attend *a, const float *k, const float *v, size_t ldkv);
+    void (*small_attention)(const struct pn_small_attend *a);
 };
 
 /* Fills `k` with the best of every entry for exactly these PN_CPU_* bits; tests build one per level. */

@@ -1,9 +1,10 @@
 /* vec_c.c - rows of numbers, portable: the definition of what the faster levels compute. */
+#include "nn/half.h"
 #include "nn/kern_levels.h"
 
 #include <math.h>
 
-static void layer_norm_row(int n, const float *x, const float *gamma, const float *beta, float *y)
+static void layer_norm_row(int n, const float *x, const float *gamma, const float *beta, float eps, float *y)
 {
     double sum = 0, squares = 0;
     for (int i = 0; i < n; i++)
@@ -11,16 +12,16 @@ static void layer_norm_row(int n, const float *x, const float *gamma, const floa
     double mean = sum / n;
     for (int i = 0; i < n; i++)
         squares += (x[i] - mean) * (x[i] - mean);
-    double scale = 1 / sqrt(squares / n + 1e-5);
+    double scale = 1 / sqrt(squares / n + (double)eps);
     for (int i = 0; i < n; i++)
         y[i] = (float)((x[i] - mean) * scale) * gamma[i] + beta[i];
 }
 
 static void layer_norm_c(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
-                         float *y, size_t ldy)
+                         float eps, float *y, size_t ldy)
 {
     for (int i = 0; i < m; i++)
-        layer_norm_row(n, x + (size_t)i * ldx, gamma, beta, y + (size_t)i * ldy);
+        layer_norm_row(n, x + (size_t)i * ldx, gamma, beta, eps, y + (size_t)i * ldy);
 }
 
 static void gelu_c(float *x, size_t n)
@@ -67,6 +68,51 @@ static void add_c(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
+static void to_half_c(const float *x, uint16_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = pn_f16_of_f32(x[i]);
+}
+
+static void from_half_c(const uint16_t *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = pn_f32_of_f16(x[i]);
+}
+
+static float sigmoid(float x)
+{
+    return 1 / (1 + expf(-x));
+}
+
+static void lstm_cell_c(size_t n, const float *gates, float *c, float *h)
+{
+    for (size_t i = 0; i < n; i++) {
+        c[i] = sigmoid(gates[n + i]) * c[i] + sigmoid(gates[i]) * tanhf(gates[2 * n + i]);
+        h[i] = sigmoid(gates[3 * n + i]) * tanhf(c[i]);
+    }
+}
+
+/* Taps [from, to) of output t meet rows that exist. */
+static void memory_row(const struct pn_memory *a, int t, int from, int to)
+{
+    const float *x = a->x + (ptrdiff_t)t * (ptrdiff_t)a->ldx;
+    float *y = a->y + (size_t)t * a->ldy;
+    for (int c = 0; c < a->n; c++) {
+        float sum = x[c];
+        for (int j = from; j < to; j++)
+            sum += a->w[(size_t)j * (size_t)a->n + (size_t)c] *
+                   x[(ptrdiff_t)(j - a->left) * (ptrdiff_t)a->ldx + c];
+        y[c] += sum;
+    }
+}
+
+static void memory_c(const struct pn_memory *a)
+{
+    for (int t = 0; t < a->m; t++)
+        memory_row(a, t, pn_first_tap(a, t), pn_last_tap(a, t));
+}
+
 void pn_kern_vec_c(struct pn_kern *k)
 {
     k->layer_norm = layer_norm_c;
@@ -75,4 +121,8 @@ void pn_kern_vec_c(struct pn_kern *k)
     k->max = max_c;
     k->logsumexp = logsumexp_c;
     k->add = add_c;
+    k->to_half = to_half_c;
+    k->from_half = from_half_c;
+    k->lstm_cell = lstm_cell_c;
+    k->memory = memory_c;
 }

@@ -52,8 +52,12 @@ void pn_check_release(struct pn_check *c, const char *what);
 void pn_check_linear(struct pn_check *c);
 void pn_check_vec(struct pn_check *c);
 void pn_check_attention(struct pn_check *c);
+void pn_check_small_attention(struct pn_check *c);
+void pn_check_sequence(struct pn_check *c);
 /* These do not depend on the level and run once. */
 void pn_check_pool(struct pn_check *c);
 void pn_check_layers(struct pn_check *c);
+void pn_check_lstm(struct pn_check *c);
+void pn_check_widths(struct pn_check *c);
 
 #endif

@@ -12,8 +12,10 @@
 
 static const char *const LEVELS[] = { "c", "avx2", "avx512", "vnni", "fp16", "neon", "dotprod" };
 
-static void (*const CHECKS[])(struct pn_check *) = { pn_check_linear, pn_check_vec, pn_check_attention };
-static void (*const CHECKS_ONCE[])(struct pn_check *) = { pn_check_pool, pn_check_layers };
+static void (*const CHECKS[])(struct pn_check *) = { pn_check_linear, pn_check_vec, pn_check_attention,
+                                                     pn_check_small_attention, pn_check_sequence };
+static void (*const CHECKS_ONCE[])(struct pn_check *) = { pn_check_pool, pn_check_layers, pn_check_lstm,
+                                                          pn_check_widths };
 
 static uint64_t seed(int argc, char **argv)
 {

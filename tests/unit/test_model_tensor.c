@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "fixtures.h"
-#include "model/half.h"
+#include "nn/half.h"
 #include "model/tensor.h"
 #include "model/tensor_blocks.h"
 

@@ -128,7 +128,7 @@ static void norm_row(struct pass *p, int i)
 {
     const size_t s = (size_t)p->e->w->dims.n_text_state;
     const struct pn_decoder_buffers *b = &p->e->decoder;
-    pn_kern()->layer_norm(1, (int)s, b->x + (size_t)i * s, s, p->norm.gamma, p->norm.beta,
+    pn_kern()->layer_norm(1, (int)s, b->x + (size_t)i * s, s, p->norm.gamma, p->norm.beta, PN_WHISPER_EPS,
                           b->norm + (size_t)i * s, s);
 }
 
@@ -269,7 +269,7 @@ static void some_logits(struct pass *p, const int *which, int m)
     const size_t s = (size_t)w->dims.n_text_state, v = (size_t)w->dims.n_vocab;
     for (int i = 0; i < m; i++)
         pn_kern()->layer_norm(1, (int)s, b->x + (size_t)which[i] * s, s, w->ln.gamma, w->ln.beta,
-                              b->norm + (size_t)i * s, s);
+                              PN_WHISPER_EPS, b->norm + (size_t)i * s, s);
     float *to = m == 1 ? p->rows[which[0]].logits : b->logits;
     pn_linear_pool(p->e->pool, &w->embedding, m, b->norm, s, to, v, PN_STORE, b->linear);
     if (m > 1)

@@ -189,7 +189,7 @@ static void project(struct pn_encoder_run *r, const struct tile *t, int layer)
     const struct pn_whisper_encoder_layer *l = &r->engine->w->encoder[layer];
     const int s = r->engine->w->dims.n_audio_state;
     pn_kern()->layer_norm(t->m, s, row(r->x, t->from, s), (size_t)s, l->attn_ln.gamma, l->attn_ln.beta,
-                          t->norm, (size_t)s);
+                          PN_WHISPER_EPS, t->norm, (size_t)s);
     pn_linear(&l->qkv, t->m, t->norm, (size_t)s, row(r->wide, t->from, 3 * s), (size_t)(3 * s), PN_STORE,
               t->linear);
 }
@@ -218,13 +218,13 @@ static void block_tile(struct pn_encoder_run *r, const struct tile *t)
     const size_t s = (size_t)w->dims.n_audio_state;
     float *x = r->x + (size_t)t->from * s;
     pn_linear(&l->out, t->m, r->attended + (size_t)t->from * s, s, x, s, PN_ADD, t->linear);
-    pn_kern()->layer_norm(t->m, (int)s, x, s, l->mlp_ln.gamma, l->mlp_ln.beta, t->norm, s);
+    pn_kern()->layer_norm(t->m, (int)s, x, s, l->mlp_ln.gamma, l->mlp_ln.beta, PN_WHISPER_EPS, t->norm, s);
     pn_linear(&l->fc1, t->m, t->norm, s, t->hidden, 4 * s, PN_GELU, t->linear);
     pn_linear(&l->fc2, t->m, t->hidden, 4 * s, x, s, PN_ADD, t->linear);
     if (r->layer + 1 < w->dims.n_audio_layer)
         project(r, t, r->layer + 1);
     else
-        pn_kern()->layer_norm(t->m, (int)s, x, s, w->ln_post.gamma, w->ln_post.beta, x, s);
+        pn_kern()->layer_norm(t->m, (int)s, x, s, w->ln_post.gamma, w->ln_post.beta, PN_WHISPER_EPS, x, s);
 }
 
 static void pack_head(struct pn_encoder_run *r, int head)

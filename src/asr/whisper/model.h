@@ -22,6 +22,8 @@ enum {
     PN_WHISPER_MAX_TEXT = 448
 };
 
+#define PN_WHISPER_EPS 1e-5f /* of every layer norm */
+
 struct pn_norm {
     const float *gamma, *beta;
 };

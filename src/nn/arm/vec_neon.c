@@ -46,13 +46,14 @@ static double squares(const float *x, size_t n, double mean)
     return vaddvq_f64(sum);
 }
 
-static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float *y)
+static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                           float *y)
 {
     float64x2_t sum = vdupq_n_f64(0);
     for (size_t i = 0; i < n; i += 4)
         sum = add_f64(sum, load(x + i, n - i, 0));
     double mean = vaddvq_f64(sum) / (double)n;
-    double scale = 1 / sqrt(squares(x, n, mean) / (double)n + 1e-5);
+    double scale = 1 / sqrt(squares(x, n, mean) / (double)n + (double)eps);
     float32x4_t mean4 = vdupq_n_f32((float)mean);
     for (size_t i = 0; i < n; i += 4) {
         float32x4_t v = vmulq_n_f32(vsubq_f32(load(x + i, n - i, 0), mean4), (float)scale);
@@ -61,10 +62,10 @@ static void layer_norm_row(size_t n, const float *x, const float *gamma, const f
 }
 
 static void layer_norm(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
-                       float *y, size_t ldy)
+                       float eps, float *y, size_t ldy)
 {
     for (int i = 0; i < m; i++)
-        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, y + (size_t)i * ldy);
+        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, eps, y + (size_t)i * ldy);
 }
 
 static void gelu(float *x, size_t n)

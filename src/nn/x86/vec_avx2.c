@@ -26,11 +26,12 @@ static float row_variance(size_t n, const float *x, float mean)
     return pn_sum_avx2(_mm256_fmadd_ps(v, v, sum)) / (float)n;
 }
 
-static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float *y)
+static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                           float *y)
 {
     const __m256i tail = pn_tail_avx2(n);
     float mean = row_mean(n, x);
-    __m256 scale = _mm256_set1_ps(1 / sqrtf(row_variance(n, x, mean) + 1e-5f)), all = _mm256_set1_ps(mean);
+    __m256 scale = _mm256_set1_ps(1 / sqrtf(row_variance(n, x, mean) + eps)), all = _mm256_set1_ps(mean);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         __m256 v = _mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), all), scale);
@@ -42,10 +43,10 @@ static void layer_norm_row(size_t n, const float *x, const float *gamma, const f
 }
 
 static void layer_norm_avx2(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
-                            float *y, size_t ldy)
+                            float eps, float *y, size_t ldy)
 {
     for (int i = 0; i < m; i++)
-        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, y + (size_t)i * ldy);
+        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, eps, y + (size_t)i * ldy);
 }
 
 static void gelu_avx2(float *x, size_t n)

@@ -27,11 +27,12 @@ static float row_variance(size_t n, const float *x, float mean)
     return _mm512_reduce_add_ps(_mm512_fmadd_ps(v, v, sum)) / (float)n;
 }
 
-static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float *y)
+static void layer_norm_row(size_t n, const float *x, const float *gamma, const float *beta, float eps,
+                           float *y)
 {
     const __mmask16 tail = pn_tail_avx512(n);
     float mean = row_mean(n, x);
-    __m512 scale = _mm512_set1_ps(1 / sqrtf(row_variance(n, x, mean) + 1e-5f)), all = _mm512_set1_ps(mean);
+    __m512 scale = _mm512_set1_ps(1 / sqrtf(row_variance(n, x, mean) + eps)), all = _mm512_set1_ps(mean);
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         __m512 v = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + i), all), scale);
@@ -43,10 +44,10 @@ static void layer_norm_row(size_t n, const float *x, const float *gamma, const f
 }
 
 static void layer_norm_avx512(int m, int n, const float *x, size_t ldx, const float *gamma, const float *beta,
-                              float *y, size_t ldy)
+                              float eps, float *y, size_t ldy)
 {
     for (int i = 0; i < m; i++)
-        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, y + (size_t)i * ldy);
+        layer_norm_row((size_t)n, x + (size_t)i * ldx, gamma, beta, eps, y + (size_t)i * ldy);
 }
 
 static void gelu_avx512(float *x, size_t n)
