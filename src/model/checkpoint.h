@@ -1,6 +1,6 @@
 /* checkpoint.h - published model files, read where they lie.
  *
- * Knows three containers: OpenAI's .pt (zip of a restricted pickle and raw storages), a Hugging Face folder
+ * Knows three containers: torch's .pt (zip of a restricted pickle and raw storages), a Hugging Face folder
  * (safetensors, sharded or not, with its JSON files) and whisper.cpp's ggml .bin. The kind is found by
  * content. Everything is mapped read-only and every offset is checked against the file; nothing in a file is
  * executed. What the tensors mean is the caller's business; names and numbers come as the file has them.
@@ -16,8 +16,8 @@
 struct pn_checkpoint;
 
 enum pn_checkpoint_kind {
-    PN_CHECKPOINT_TORCH, /* ints: the `dims` dict ("n_mels", ...); tensors: "model_state_dict", else the top
-                            dict */
+    PN_CHECKPOINT_TORCH, /* ints: the `dims` dict ("n_mels", ...); tensors: "state_dict", "model_state_dict"
+                            or "model", else the top dict; without the prefix "module." */
     PN_CHECKPOINT_HF,    /* ints: the numbers of config.json ("d_model", ...) */
     PN_CHECKPOINT_GGML,  /* ints: the header under OpenAI's names ("n_mels", ...) and "ftype" */
 };

@@ -40,7 +40,7 @@ struct pn_checkpoint {
     size_t n_tokens;
     struct pn_checkpoint_small_file files[16];
     size_t n_files;
-    struct pn_arena *strings; /* names that do not lie in a mapping as they are */
+    struct pn_arena *strings; /* names and tensors that do not lie in a mapping as they are */
     struct pn_digest digest;
 };
 

@@ -4,6 +4,9 @@
 #include "nn/half.h"
 #include "model/tensor_blocks.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 const char *pn_dtype_name(enum pn_dtype t)
 {
     static const char *const NAMES[] = { "f32",  "f16",  "bf16", "f64", "q4_0", "q4_1",
@@ -11,8 +14,7 @@ const char *pn_dtype_name(enum pn_dtype t)
     return NAMES[t];
 }
 
-/* Bytes of one element; 0 for block types. */
-static size_t element_size(enum pn_dtype t)
+size_t pn_dtype_size(enum pn_dtype t)
 {
     switch (t) {
     case PN_DT_F64:
@@ -36,6 +38,19 @@ static size_t element_size(enum pn_dtype t)
     PN_UNREACHABLE();
 }
 
+bool pn_dtype_is_real(enum pn_dtype t)
+{
+    return t != PN_DT_I8 && t != PN_DT_I32 && t != PN_DT_I64;
+}
+
+void pn_shape_text(int n_dims, const int64_t *dim, char out[PN_SHAPE_TEXT])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < n_dims && used < PN_SHAPE_TEXT; i++)
+        used += (size_t)snprintf(out + used, PN_SHAPE_TEXT - used, "%s%" PRId64, i ? " x " : "", dim[i]);
+}
+
 int pn_tensor_measure(struct pn_tensor *t)
 {
     if (t->n_dims < 0 || t->n_dims > PN_MAX_DIMS)
@@ -44,7 +59,7 @@ int pn_tensor_measure(struct pn_tensor *t)
     for (int i = 0; i < t->n_dims; i++)
         if (t->dim[i] < 0 || __builtin_mul_overflow(n, t->dim[i], &n) || n > PN_TENSOR_MAX_BYTES)
             return -PN_EFORMAT;
-    int64_t size = n * (int64_t)element_size(t->dtype); /* at most 2^43 */
+    int64_t size = n * (int64_t)pn_dtype_size(t->dtype); /* at most 2^43 */
     size_t block = pn_block_size(t->dtype);
     if (block > 0) {
         if (t->n_dims == 0 || t->dim[t->n_dims - 1] % PN_BLOCK)
@@ -98,7 +113,7 @@ int pn_tensor_f32(const struct pn_tensor *t, int64_t from, int64_t n, float *out
 {
     if (from < 0 || n < 0 || from > t->n || n > t->n - from)
         return -PN_EINVAL;
-    const uint8_t *src = (const uint8_t *)t->data + (size_t)from * element_size(t->dtype);
+    const uint8_t *src = (const uint8_t *)t->data + (size_t)from * pn_dtype_size(t->dtype);
     switch (t->dtype) {
     case PN_DT_F32:
         if (n > 0)

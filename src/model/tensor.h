@@ -21,7 +21,7 @@ enum pn_dtype {
     PN_DT_I64,
 };
 
-enum { PN_MAX_DIMS = 4 };
+enum { PN_MAX_DIMS = 4, PN_SHAPE_TEXT = 96 };
 #define PN_TENSOR_MAX_BYTES ((int64_t)1 << 40)
 
 struct pn_tensor {
@@ -38,6 +38,10 @@ struct pn_tensor {
  * the end). -PN_EINVAL outside the tensor, -PN_EUNSUPPORTED for the integer types. */
 PN_MUST_CHECK int pn_tensor_f32(const struct pn_tensor *t, int64_t from, int64_t n, float *out);
 const char *pn_dtype_name(enum pn_dtype t);
+bool pn_dtype_is_real(enum pn_dtype t); /* no whole numbers: pn_tensor_f32() reads it */
+size_t pn_dtype_size(enum pn_dtype t);  /* bytes of one element; 0 for block types */
+/* Dimensions for messages: "512 x 80 x 3". */
+void pn_shape_text(int n_dims, const int64_t *dim, char out[PN_SHAPE_TEXT]);
 /* For readers: sets n and size from dtype and dims. -PN_EFORMAT for a negative dimension, too many of them,
  * more than 2^40 bytes, or rows that are not whole blocks. */
 PN_MUST_CHECK int pn_tensor_measure(struct pn_tensor *t);

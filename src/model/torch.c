@@ -1,7 +1,8 @@
-/* torch.c - OpenAI's .pt: a zip of data.pkl and one raw little-endian file per storage.
+/* torch.c - torch's .pt: a zip of data.pkl and one raw little-endian file per storage.
  *
  * A tensor is _rebuild_tensor_v2(storage, offset, shape, strides, ...) where the storage is the persistent id
- * ("storage", type, key, place, elements). Several tensors may share a storage. */
+ * ("storage", type, key, place, elements). Several tensors may share a storage. A view that does not lie row
+ * by row is copied into rows, as long as it has no more elements than its storage. */
 #include "model/checkpoint_impl.h"
 #include "model/pickle.h"
 #include "model/zip.h"
@@ -106,12 +107,61 @@ static int read_dims(struct torch *t, value *shape, int64_t dims[PN_MAX_DIMS])
 static bool contiguous(const struct pn_tensor *x, const int64_t *strides)
 {
     int64_t want = 1;
-    for (int i = x->n_dims - 1; i >= 0; i--) {
+    for (int i = x->n_dims - 1; i >= 0 && x->n > 0; i--) {
         if (x->dim[i] > 1 && strides[i] != want)
             return false;
         want *= x->dim[i]; /* a part of n, which pn_tensor_measure() has checked */
     }
     return true;
+}
+
+/* Whether the element of the highest place is inside a storage of `n`; steps are not negative then. */
+static bool view_fits(const struct pn_tensor *x, const int64_t *strides, int64_t offset, int64_t n)
+{
+    int64_t last = offset;
+    for (int i = 0; i < x->n_dims; i++) {
+        int64_t step;
+        if (x->dim[i] < 1 || strides[i] < 0 || __builtin_mul_overflow(x->dim[i] - 1, strides[i], &step) ||
+            __builtin_add_overflow(last, step, &last))
+            return false;
+    }
+    return offset >= 0 && last < n && x->n <= n;
+}
+
+/* Elements of a view in row order: the last dimension moves first. Steps along a dimension of one element may
+ * be anything and are not taken. */
+static void copy_view(const struct pn_tensor *x, const int64_t *strides, const char *from, char *to)
+{
+    const size_t element = pn_dtype_size(x->dtype);
+    int64_t at[PN_MAX_DIMS] = { 0 }, place = 0;
+    for (int64_t i = 0; i < x->n; i++) {
+        memcpy(to + (size_t)i * element, from + (size_t)place * element, element);
+        for (int d = x->n_dims - 1; d >= 0; d--) {
+            if (x->dim[d] == 1)
+                continue;
+            place += strides[d];
+            if (++at[d] < x->dim[d])
+                break;
+            place -= at[d] * strides[d];
+            at[d] = 0;
+        }
+    }
+}
+
+/* The copies of all views together are bounded by the checkpoint's arena. */
+static int place_view(struct torch *t, value *at, struct pn_tensor *x, const int64_t *strides, int64_t offset,
+                      struct pn_zip_span storage)
+{
+    const size_t element = pn_dtype_size(x->dtype);
+    if (!view_fits(x, strides, offset, (int64_t)(storage.size / element)))
+        return bad(t, at, "a tensor that is larger than its storage");
+    char *rows = pn_arena_alloc(t->c->strings, x->size);
+    if (!rows)
+        return pn_fail(t->err, PN_ENOMEM, "no memory to turn tensor '%.*s' into rows", (int)x->name.len,
+                       x->name.ptr);
+    copy_view(x, strides, t->file.ptr + storage.offset + (size_t)offset * element, rows);
+    x->data = rows;
+    return 0;
 }
 
 static int place(struct torch *t, value *at, struct pn_tensor *x, int64_t offset, struct pn_zip_span storage)
@@ -146,11 +196,17 @@ static int read_tensor(struct torch *t, struct pn_str name, value *v)
     r = pn_checkpoint_add(t->c, x, v->pos, &added, t->err);
     if (r < 0)
         return r;
-    if (!contiguous(added, strides))
-        return pn_fail(t->err, PN_EUNSUPPORTED,
-                       "tensor '%.*s' (byte %zu) is not stored row by row: save it contiguous", (int)name.len,
-                       name.ptr, v->pos);
-    return place(t, v, added, offset->u.i, span);
+    return contiguous(added, strides) ? place(t, v, added, offset->u.i, span)
+                                      : place_view(t, v, added, strides, offset->u.i, span);
+}
+
+/* Data-parallel training puts "module." before every name. */
+static struct pn_str bare_name(struct pn_str name)
+{
+    static const struct pn_str PREFIX = { "module.", 7 };
+    if (name.len > PREFIX.len && memcmp(name.ptr, PREFIX.ptr, PREFIX.len) == 0)
+        return (struct pn_str){ name.ptr + PREFIX.len, name.len - PREFIX.len };
+    return name;
 }
 
 /* `strict`: everything in it must be a tensor; else what is none is passed over. */
@@ -163,7 +219,8 @@ static int read_state(struct torch *t, value *dict, bool strict)
         value *v = pn_pickle_next(&it);
         if (!strict && (k->kind != PN_PICKLE_STR || v->kind != PN_PICKLE_CALL))
             continue;
-        r = k->kind == PN_PICKLE_STR ? read_tensor(t, k->u.s, v) : bad(t, k, "a tensor without a name");
+        r = k->kind == PN_PICKLE_STR ? read_tensor(t, bare_name(k->u.s), v)
+                                     : bad(t, k, "a tensor without a name");
     }
     return r;
 }
@@ -181,17 +238,29 @@ static int read_ints(struct torch *t, value *dict)
     return r;
 }
 
+/* Where the tensors are, if not in the topmost dict itself; NULL then. */
+static value *find_state(struct torch *t, value *root)
+{
+    static const char *const WRAPPERS[] = { "state_dict", "model_state_dict", "model" };
+    for (size_t i = 0; i < PN_ARRAY_LEN(WRAPPERS); i++) {
+        value *state = pn_pickle_get(t->pickle, root, WRAPPERS[i]);
+        if (state && state->kind == PN_PICKLE_DICT)
+            return state;
+    }
+    return NULL;
+}
+
 static int read_root(struct torch *t)
 {
     value *root = pn_pickle_root(t->pickle);
     if (root->kind != PN_PICKLE_DICT)
         return bad(t, root, "something that is not a dict of tensors");
     value *dims = pn_pickle_get(t->pickle, root, "dims");
-    value *state = pn_pickle_get(t->pickle, root, "model_state_dict");
+    value *state = find_state(t, root);
     int r = dims && dims->kind == PN_PICKLE_DICT ? read_ints(t, dims) : 0;
     if (r < 0)
         return r;
-    return state && state->kind == PN_PICKLE_DICT ? read_state(t, state, true) : read_state(t, root, false);
+    return state ? read_state(t, state, true) : read_state(t, root, false);
 }
 
 int pn_torch_read(struct pn_checkpoint *c, struct pn_str file, struct pn_err *err)

@@ -12,12 +12,14 @@ static void check(bool ok)
         abort();
 }
 
-/* All values are read, so that a tensor outside of `file` is found by the sanitizer. */
+/* All bytes and all values are read, so that a tensor outside of the file, or of what was copied from it, is
+ * found by the sanitizer. */
 static void check_tensor(const struct pn_checkpoint *c, const struct pn_tensor *t, struct pn_str file)
 {
     check(t->n >= 0 && t->n_dims >= 0 && t->n_dims <= PN_MAX_DIMS && t->size <= file.len);
-    check(t->n == 0 ||
-          ((const char *)t->data >= file.ptr && (const char *)t->data + t->size <= file.ptr + file.len));
+    volatile unsigned char sum = 0;
+    for (size_t i = 0; i < t->size; i++)
+        sum ^= ((const unsigned char *)t->data)[i];
     char name[PN_CHECKPOINT_MAX_NAME + 1];
     check(pn_str_copy(name, sizeof(name), t->name) == 0 && pn_checkpoint_find(c, name) == t);
     float *out = malloc((size_t)t->n * sizeof(*out) + 1);

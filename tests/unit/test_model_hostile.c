@@ -187,7 +187,7 @@ static const struct {
     { "torch/zip64.pt", pn_torch_read, 0, "" },
     { "torch/shared.pt", pn_torch_read, 0, "" },
     { "torch/protocol4.pt", pn_torch_read, 0, "" },
-    { "torch/transposed.pt", pn_torch_read, -PN_EUNSUPPORTED, "row by row" },
+    { "torch/transposed.pt", pn_torch_read, 0, "" },
     { "torch/system.pt", pn_torch_read, -PN_EFORMAT,
       "posix.system at byte 80 is not allowed in a checkpoint" },
     { "ggml/f16.bin", pn_ggml_read, 0, "" },

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "fixtures.h"
+#include "model/funasr.h"
 #include "model/packed.h"
 
 #include <jansson.h>
@@ -49,7 +50,7 @@ void *__wrap_reallocarray(void *p, size_t n, size_t size)
     return fails() ? NULL : __real_reallocarray(p, n, size);
 }
 
-static void copy_seed(const char *seed, const char *to)
+static void copy_part(const char *seed, size_t from, const char *to)
 {
     char name[200], path[PN_FIXTURE_PATH];
     struct pn_buf b;
@@ -57,9 +58,14 @@ static void copy_seed(const char *seed, const char *to)
     assert_true(pn_fixture_data(name, path) && pn_fixture_read(path, &b));
     FILE *f = fopen(to, "wb");
     assert_non_null(f);
-    assert_int_equal(fwrite(b.ptr, 1, b.len, f), b.len);
+    assert_int_equal(fwrite(b.ptr + from, 1, b.len - from, f), b.len - from);
     fclose(f);
     pn_buf_done(&b);
+}
+
+static void copy_seed(const char *seed, const char *to)
+{
+    copy_part(seed, 0, to);
 }
 
 /* Returns how many allocations an opening takes. */
@@ -105,6 +111,45 @@ static void test_checkpoints(void **state)
     snprintf(path, sizeof(path), "%s/config.json", folder);
     copy_seed("safetensors/vocab.json", path); /* numbers by name, too */
     assert_true(open_with_failures(folder) >= 20);
+    pn_fixture_remove_dir(folder);
+}
+
+static int open_funasr(const char *folder, struct pn_err *err)
+{
+    struct pn_funasr *m = NULL;
+    int r = pn_funasr_open(folder, &m, err);
+    assert_true(r == 0 || !m);
+    pn_funasr_close(m);
+    return r;
+}
+
+static void test_funasr(void **state)
+{
+    static const struct {
+        const char *seed, *name;
+        size_t from; /* behind the fuzzer's letter */
+    } FILES[] = { { "config_tree/full.yaml", "config.yaml", 0 },
+                  { "torch/transposed.pt", "model.pt", 0 },
+                  { "cmvn/four", "am.mvn", 0 },
+                  { "tokens/json", "tokens.json", 1 },
+                  { "tokens/seg_dict", "seg_dict", 1 } };
+    char folder[PN_FIXTURE_PATH], path[PN_FIXTURE_PATH + 64];
+    assert_true(pn_fixture_temp_dir(folder));
+    for (size_t i = 0; i < PN_ARRAY_LEN(FILES); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, FILES[i].name);
+        copy_part(FILES[i].seed, FILES[i].from, path);
+    }
+    int r = -1;
+    for (long n = 0, used = 1; r < 0 || used; n++) {
+        struct pn_err err = { 0 };
+        fail_at = n;
+        r = open_funasr(folder, &err);
+        used = fail_at < 0;
+        fail_at = -1;
+        if (r < 0 && r != -PN_ENOMEM && !(r == -PN_EFORMAT && strstr(err.text, "near '\"")))
+            fail_msg("allocation %ld: %s", n, err.text);
+        assert_int_equal(err.code, -r);
+    }
     pn_fixture_remove_dir(folder);
 }
 
@@ -159,6 +204,7 @@ int main(void)
     json_set_alloc_funcs(__wrap_malloc, free); /* jansson's own allocations fail as well */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_funasr),
         cmocka_unit_test(test_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

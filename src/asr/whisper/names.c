@@ -96,14 +96,6 @@ static bool same_shape(const struct pn_tensor *t, const int64_t want[3])
     return at == 3;
 }
 
-static void shape_text(const struct pn_tensor *t, char *out, size_t cap)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (int i = 0; i < t->n_dims && used < cap; i++)
-        used += (size_t)snprintf(out + used, cap - used, "%s%lld", i ? " x " : "", (long long)t->dim[i]);
-}
-
 int pn_whisper_tensor(const struct pn_checkpoint *c, const char *name, int64_t rows, int64_t cols,
                       int64_t depth, const struct pn_tensor **ret, struct pn_err *err)
 {
@@ -112,12 +104,12 @@ int pn_whisper_tensor(const struct pn_checkpoint *c, const char *name, int64_t r
     if (!t)
         return pn_fail(err, PN_EFORMAT, "the checkpoint has no tensor %s", name);
     if (!same_shape(t, want)) {
-        char shape[96];
-        shape_text(t, shape, sizeof(shape));
+        char shape[PN_SHAPE_TEXT];
+        pn_shape_text(t->n_dims, t->dim, shape);
         return pn_fail(err, PN_EFORMAT, "tensor %s has the shape %s instead of %lld x %lld x %lld", name,
                        shape, (long long)rows, (long long)cols, (long long)depth);
     }
-    if (t->dtype == PN_DT_I8 || t->dtype == PN_DT_I32 || t->dtype == PN_DT_I64)
+    if (!pn_dtype_is_real(t->dtype))
         return pn_fail(err, PN_EFORMAT, "tensor %s holds %s, not weights", name, pn_dtype_name(t->dtype));
     *ret = t;
     return 0;

@@ -1,0 +1,115 @@
+/* tokens.c - see tokens.h. */
+#include "model/tokens.h"
+
+#include "model/json_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_MAX = 64 << 20 };
+
+struct making {
+    struct pn_tokens tokens;
+    size_t cap, used; /* of list, of bytes */
+    const char *path;
+    struct pn_err *err;
+};
+
+static int no_memory(struct making *m)
+{
+    return pn_fail(m->err, PN_ENOMEM, "no memory for the tokens of %.150s", m->path);
+}
+
+/* No token list is longer than the text that it comes from. */
+static int begin(struct making *m, struct pn_str text)
+{
+    if (text.len > FILE_MAX)
+        return pn_fail(m->err, PN_ELIMIT, "%.150s is larger than %d MB", m->path, FILE_MAX >> 20);
+    m->tokens.bytes = malloc(text.len + 1);
+    return m->tokens.bytes ? 0 : no_memory(m);
+}
+
+static int add(struct making *m, struct pn_str token)
+{
+    if (m->tokens.n == PN_TOKENS_MAX)
+        return pn_fail(m->err, PN_ELIMIT, "%.150s: more than %d tokens", m->path, PN_TOKENS_MAX);
+    if (m->tokens.n == m->cap) {
+        size_t cap = m->cap ? 2 * m->cap : 1024;
+        struct pn_str *larger = reallocarray(m->tokens.list, cap, sizeof(*larger));
+        if (!larger)
+            return no_memory(m);
+        m->tokens.list = larger;
+        m->cap = cap;
+    }
+    char *to = m->tokens.bytes + m->used;
+    if (token.len)
+        memcpy(to, token.ptr, token.len);
+    m->used += token.len;
+    m->tokens.list[m->tokens.n++] = (struct pn_str){ to, token.len };
+    return 0;
+}
+
+static int finish(struct making *m, int r, struct pn_tokens *ret)
+{
+    if (r == 0 && m->tokens.n == 0)
+        r = pn_fail(m->err, PN_EFORMAT, "%.150s: no token in it", m->path);
+    if (r == 0 && pn_text_index_init(&m->tokens.index, m->tokens.list, m->tokens.n) < 0)
+        r = no_memory(m);
+    if (r < 0)
+        pn_tokens_done(&m->tokens);
+    else
+        *ret = m->tokens;
+    return r;
+}
+
+static int add_array(struct making *m, struct pn_str text)
+{
+    json_t *j;
+    int r = pn_json_array(text, m->path, 0, &j, m->err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < json_array_size(j) && r == 0; i++) {
+        json_t *v = json_array_get(j, i);
+        r = json_is_string(v) ? add(m, (struct pn_str){ json_string_value(v), json_string_length(v) })
+                              : pn_fail(m->err, PN_EFORMAT, "%.150s: token %zu is not a text", m->path, i);
+    }
+    json_decref(j);
+    return r;
+}
+
+int pn_tokens_from_json(struct pn_str text, const char *path, struct pn_tokens *ret, struct pn_err *err)
+{
+    struct making m = { .path = path, .err = err };
+    int r = begin(&m, text);
+    if (r == 0)
+        r = add_array(&m, text);
+    return finish(&m, r, ret);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+int pn_tokens_from_lines(struct pn_str text, const char *path, struct pn_tokens *ret, struct pn_err *err)
+{
+    struct making m = { .path = path, .err = err };
+    int r = begin(&m, text);
+    for (size_t at = 0; r == 0 && at < text.len;) {
+        const char *line = text.ptr + at, *end = memchr(line, '\n', text.len - at);
+        size_t len = end ? (size_t)(end - line) : text.len - at;
+        at += len + 1;
+        while (len > 0 && is_blank(line[len - 1]))
+            len--;
+        r = add(&m, (struct pn_str){ line, len });
+    }
+    return finish(&m, r, ret);
+}
+
+void pn_tokens_done(struct pn_tokens *t)
+{
+    pn_text_index_done(&t->index);
+    free(t->list);
+    free(t->bytes);
+    *t = (struct pn_tokens){ 0 };
+}
