@@ -136,7 +136,7 @@ static void test_word_limits(void **state)
         pn_arena_free(a);
     }
     assert_int_equal(w.n, 64);
-    assert_int_equal(pn_words_of_tokens(tokens, NULL, (size_t)PN_TOKENS_MAX + 1, NULL, &w), -PN_ELIMIT);
+    assert_int_equal(pn_words_of_tokens(tokens, NULL, (size_t)PN_WORD_TOKENS_MAX + 1, NULL, &w), -PN_ELIMIT);
 }
 
 /* --- the goldens --- */

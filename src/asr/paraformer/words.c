@@ -259,7 +259,7 @@ static struct pn_str joined(const struct joiner *j, char *out, bool spaced)
 static int total_length(const struct pn_str *tokens, size_t n, size_t *ret)
 {
     size_t total = 0;
-    if (n > PN_TOKENS_MAX)
+    if (n > PN_WORD_TOKENS_MAX)
         return -PN_ELIMIT;
     for (size_t i = 0; i < n; i++)
         if (__builtin_add_overflow(total, tokens[i].len, &total) || total > SIZE_MAX / 8)

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum { PN_TOKENS_MAX = 1 << 20 };
+enum { PN_WORD_TOKENS_MAX = 1 << 20 };
 
 struct pn_stamp {
     int64_t begin, end; /* milliseconds */
