@@ -29,6 +29,14 @@ void pn_buf_clear(struct pn_buf *b)
     b->failed = 0;
 }
 
+void pn_buf_cut(struct pn_buf *b, size_t len)
+{
+    if (len >= b->len)
+        return;
+    b->len = len;
+    b->ptr[len] = 0;
+}
+
 /* Room for `extra` more bytes and the NUL. */
 static bool reserve(struct pn_buf *b, size_t extra)
 {

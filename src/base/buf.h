@@ -19,6 +19,8 @@ struct pn_buf {
 void pn_buf_init(struct pn_buf *b, size_t max);
 void pn_buf_done(struct pn_buf *b);
 void pn_buf_clear(struct pn_buf *b); /* len = 0, failed = 0; keeps the memory */
+void pn_buf_cut(struct pn_buf *b,
+                size_t len); /* forgets what lies past `len`, if anything; a failure stays */
 void pn_buf_append(struct pn_buf *b, const void *bytes, size_t len);
 void pn_buf_str(struct pn_buf *b, struct pn_str s);
 void pn_buf_puts(struct pn_buf *b, const char *cstr);
