@@ -2,6 +2,7 @@
 #include "timing.h"
 
 #include "base/attr.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,17 @@ double bench_cpu_time(void)
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct bench_clocks bench_clocks_now(void)
+{
+    return (struct bench_clocks){ pn_now_us(), (int64_t)(bench_cpu_time() * 1e6) };
+}
+
+double bench_elapsed_ms(struct bench_clocks from, int threads)
+{
+    struct bench_clocks now = bench_clocks_now();
+    return (double)(threads == 1 ? now.cpu_us - from.cpu_us : now.wall_us - from.wall_us) / 1000;
 }
 
 static int by_value(const void *a, const void *b)

@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "random_model.h"
 #include "random_numbers.h"
+#include "process.h"
 #include "timing.h"
 #include "whisper_work.h"
 
@@ -20,8 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MAX_LIST = 8, MAX_BATCH = 64, MAX_SAMPLES = 64, FIRST_POSITION = 20, TOKENS = 24 };
@@ -41,53 +40,13 @@ struct samples {
     int n;
 };
 
-struct clocks {
-    int64_t wall_us, cpu_us;
-};
-
-static struct clocks read_clocks(void)
-{
-    return (struct clocks){ pn_now_us(), (int64_t)(bench_cpu_time() * 1e6) };
-}
-
-/* Milliseconds since `from`, as a row with this many threads counts them. */
-static double elapsed_ms(struct clocks from, int threads)
-{
-    struct clocks now = read_clocks();
-    return (double)(threads == 1 ? now.cpu_us - from.cpu_us : now.wall_us - from.wall_us) / 1000;
-}
-
-static void die(const char *what, const struct pn_err *err)
-{
-    (void)fprintf(stderr, "%s: %s\n", what, err && err->code ? err->text : "failed");
-    exit(1);
-}
-
-/* A line of /proc/self/status in MB. */
-static double status_mb(const char *key)
-{
-    char line[256];
-    double mb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof(line), f)) {
-        int64_t kb = 0;
-        struct pn_str rest = pn_str_trim(pn_str(line + strcspn(line, ":") + (strchr(line, ':') != NULL)));
-        rest.len = rest.len > 3 ? rest.len - 3 : 0; /* " kB" */
-        if (strncmp(line, key, strlen(key)) == 0 && pn_parse_i64(rest, 0, INT64_MAX, &kb) == 0)
-            mb = (double)kb / 1024;
-    }
-    if (f)
-        (void)fclose(f);
-    return mb;
-}
-
 static struct pn_whisper *open_model(const char *path, enum pn_precision p, struct pn_pool *pool)
 {
     struct pn_err err = { 0 };
     struct pn_whisper *w = NULL;
     const struct pn_whisper_options o = { .path = path, .precision = p, .pool = pool };
     if (pn_whisper_open(&o, &w, &err) < 0)
-        die(path, &err);
+        bench_die(path, &err);
     return w;
 }
 
@@ -96,7 +55,7 @@ static struct pn_pool *open_pool(int threads)
     struct pn_err err = { 0 };
     struct pn_pool *pool = NULL;
     if (pn_pool_new(threads, &pool, &err) < 0)
-        die("pool", &err);
+        bench_die("pool", &err);
     return pool;
 }
 
@@ -106,7 +65,7 @@ static void measure_load(const char *path, enum pn_precision p, int threads, con
     int64_t start = pn_now_us();
     struct pn_whisper *w = open_model(path, p, pool);
     (void)printf("  %-5s load, %-6s %7.1f ms wall, %6.1f MB resident, packed %.1f MB\n", pn_precision_name(p),
-                 what, (double)(pn_now_us() - start) / 1000, status_mb("VmRSS"),
+                 what, (double)(pn_now_us() - start) / 1000, bench_status_mb("VmRSS"),
                  (double)pn_packed_size(w->packed) / 1e6);
     pn_whisper_close(w);
     pn_pool_free(pool);
@@ -118,7 +77,7 @@ static struct pn_cross *encode(struct pn_whisper_engine *e, const float *mel, in
     const struct pn_whisper_dims *d = &pn_whisper_engine_model(e)->dims;
     struct pn_encoder_run *run = NULL;
     if (pn_encoder_run_new(e, d->n_audio_ctx, &run) < 0)
-        die("encoder", NULL);
+        bench_die("encoder", NULL);
     memcpy(pn_encoder_run_mel(run), mel, (size_t)(2 * d->n_audio_ctx * d->n_mels) * sizeof(float));
     while (!pn_encoder_run_step(run, budget_us))
         ;
@@ -135,13 +94,13 @@ static struct pn_cross *measure_encoder(const struct bench *b, struct pn_whisper
     struct pn_cross *cross = NULL;
     struct samples s = { .n = 0 };
     if (!mel)
-        die("memory", NULL);
+        bench_die("memory", NULL);
     pn_random_normal(7, mel, n);
     for (int i = 0; i < 6; i++) {
-        struct clocks start = read_clocks();
+        struct bench_clocks start = bench_clocks_now();
         struct pn_cross *made = encode(e, mel, i % 2 ? 20000 : 1000000);
         if (i > 0)
-            s.ms[s.n++] = elapsed_ms(start, threads);
+            s.ms[s.n++] = bench_elapsed_ms(start, threads);
         pn_cross_unref(cross);
         cross = made;
     }
@@ -159,7 +118,7 @@ static struct pn_cross *own_cross(struct pn_whisper_engine *e, const struct pn_c
     const struct pn_whisper_dims *d = &e->w->dims;
     struct pn_cross *c = NULL;
     if (pn_cross_new(e, from->n_ctx, &c) < 0)
-        die("cross", NULL);
+        bench_die("cross", NULL);
     memcpy(c->data, from->data, (size_t)(d->n_text_layer * d->n_text_head) * from->head_size);
     return c;
 }
@@ -176,23 +135,23 @@ static void measure_decoder(const struct bench *b, struct pn_whisper_engine *e, 
         rows[i] = (struct pn_decoder_row){ .cross = cross[i], .token = 1000 + i };
         rows[i].logits = malloc((size_t)w->dims.n_vocab * sizeof(float));
         if (!rows[i].logits || pn_self_cache_new(e, &rows[i].cache) < 0)
-            die("cache", NULL);
+            bench_die("cache", NULL);
     }
     for (int step = 0; step < FIRST_POSITION + TOKENS; step++) {
-        struct clocks start = read_clocks();
+        struct bench_clocks start = bench_clocks_now();
         for (int i = 0; i < batch; i++)
             rows[i].position = step;
         if (pn_decoder_run(e, rows, batch) < 0)
-            die("decoder", NULL);
+            bench_die("decoder", NULL);
         if (step >= FIRST_POSITION)
-            s.ms[s.n++] = elapsed_ms(start, threads) / batch;
+            s.ms[s.n++] = bench_elapsed_ms(start, threads) / batch;
     }
     double ms = bench_median(s.ms, s.n), limit = pn_decoder_limit_ms(w, &b->machine, batch, threads);
     (void)printf(
         "  %-5s %d thread%s  token, batch %-2d %8.2f ms (%.2f) a stream   limit %.2f, %.0f %% of it; %.0f MB "
         "resident, %.0f MB peak\n",
         pn_precision_name(w->precision), threads, threads == 1 ? " " : "s", batch, ms, s.ms[0], limit,
-        100 * limit / ms, status_mb("VmRSS"), status_mb("VmHWM"));
+        100 * limit / ms, bench_status_mb("VmRSS"), bench_status_mb("VmHWM"));
     for (int i = 0; i < batch; i++) {
         free(rows[i].logits);
         pn_self_cache_free(rows[i].cache);
@@ -206,7 +165,7 @@ static void measure_steps(const struct bench *b, const char *path, enum pn_preci
     struct pn_whisper *w = open_model(path, p, pool);
     struct pn_whisper_engine *e = NULL;
     if (pn_whisper_engine_new(w, pool, &e) < 0)
-        die("engine", NULL);
+        bench_die("engine", NULL);
     struct pn_cross *cross = measure_encoder(b, e, threads);
     for (int i = 0; i < b->n_batches; i++)
         measure_decoder(b, e, cross, b->batch[i], threads);
@@ -214,25 +173,6 @@ static void measure_steps(const struct bench *b, const char *path, enum pn_preci
     pn_whisper_engine_free(e);
     pn_whisper_close(w);
     pn_pool_free(pool);
-}
-
-/* True in the child, which exits when it is done; the parent returns false after it has. */
-static bool in_child(void)
-{
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0)
-        return true;
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-        die("a measurement", NULL);
-    return false;
-}
-
-static void finish_child(void)
-{
-    (void)fflush(stdout);
-    _exit(0);
 }
 
 static void run_torch(const char *model, int threads)
@@ -253,23 +193,23 @@ static void measure_model(const struct bench *b, const char *name)
     struct pn_err err = { 0 };
     char path[512], packed[600];
     if (!pn_random_dims(name, &d))
-        die(name, NULL);
+        bench_die(name, NULL);
     (void)snprintf(path, sizeof(path), "%s/random-%s.bin", b->dir, name);
     if (pn_random_model_write(path, &d, 1, &err) < 0)
-        die(name, &err);
+        bench_die(name, &err);
     (void)printf("%s\n", name);
     for (int p = 0; p < b->n_precisions; p++) {
         static const char *const LOADS[] = { "first", "second" };
         for (size_t i = 0; i < PN_ARRAY_LEN(LOADS); i++) {
-            if (in_child()) {
+            if (bench_in_child()) {
                 measure_load(path, b->precision[p], b->threads[b->n_threads - 1], LOADS[i]);
-                finish_child();
+                bench_finish_child();
             }
         }
         for (int t = 0; t < b->n_threads; t++) {
-            if (in_child()) {
+            if (bench_in_child()) {
                 measure_steps(b, path, b->precision[p], b->threads[t]);
-                finish_child();
+                bench_finish_child();
             }
         }
         (void)snprintf(packed, sizeof(packed), "%s.%s.pnk", path, pn_precision_name(b->precision[p]));
@@ -293,20 +233,20 @@ static void each_piece(struct bench *b, const char *list, void (*take)(struct be
 static void take_model(struct bench *b, struct pn_str piece)
 {
     if (b->n_models == MAX_LIST || pn_str_copy(b->models[b->n_models++], sizeof(b->models[0]), piece) < 0)
-        die("--models", NULL);
+        bench_die("--models", NULL);
 }
 
 static void take_precision(struct bench *b, struct pn_str piece)
 {
     if (b->n_precisions == MAX_LIST || pn_precision_parse(piece, &b->precision[b->n_precisions++]) < 0)
-        die("--precision", NULL);
+        bench_die("--precision", NULL);
 }
 
 static void take_threads(struct bench *b, struct pn_str piece)
 {
     int64_t v = 0;
     if (b->n_threads == MAX_LIST || pn_parse_i64(piece, 1, 64, &v) < 0)
-        die("--threads", NULL);
+        bench_die("--threads", NULL);
     b->threads[b->n_threads++] = (int)v;
 }
 
@@ -314,7 +254,7 @@ static void take_batch(struct bench *b, struct pn_str piece)
 {
     int64_t v = 0;
     if (b->n_batches == MAX_LIST || pn_parse_i64(piece, 1, MAX_BATCH, &v) < 0)
-        die("--batch", NULL);
+        bench_die("--batch", NULL);
     b->batch[b->n_batches++] = (int)v;
 }
 

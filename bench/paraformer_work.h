@@ -1,0 +1,19 @@
+/* paraformer_work.h - how much arithmetic and memory the steps of a Paraformer need, and so what the
+ * machine's peaks allow at best. */
+#ifndef PN_BENCH_PARAFORMER_WORK_H
+#define PN_BENCH_PARAFORMER_WORK_H
+
+#include "machine.h"
+
+/* One step: `batch` utterances or chunks of so many rows of 60 ms and tokens; `cached` are the rows before it
+ * that the encoder attends to, too. */
+struct bench_paraformer_step {
+    int batch, rows, tokens, cached;
+};
+
+/* The published large model in int8: products with weights at the peak for 8 bits, attention and the
+ * predictor's convolution at f32's; or reading all weights once, if that takes longer. Norms, softmax,
+ * features free. */
+double bench_paraformer_limit_ms(struct bench_paraformer_step s, const struct bench_machine *m, int threads);
+
+#endif
