@@ -51,6 +51,38 @@ void pn_shape_text(int n_dims, const int64_t *dim, char out[PN_SHAPE_TEXT])
         used += (size_t)snprintf(out + used, PN_SHAPE_TEXT - used, "%s%" PRId64, i ? " x " : "", dim[i]);
 }
 
+static bool same_shape(const struct pn_tensor *t, const int64_t want[3])
+{
+    int at = 0;
+    for (int i = 0; i < t->n_dims; i++) {
+        if (t->dim[i] == 1)
+            continue;
+        while (at < 3 && want[at] == 1)
+            at++;
+        if (at == 3 || want[at++] != t->dim[i])
+            return false;
+    }
+    while (at < 3 && want[at] == 1)
+        at++;
+    return at == 3;
+}
+
+int pn_tensor_expect(const struct pn_tensor *t, const char *name, const int64_t want[3], struct pn_err *err)
+{
+    if (!t)
+        return pn_fail(err, PN_EFORMAT, "the checkpoint has no tensor %.150s", name);
+    if (!same_shape(t, want)) {
+        char has[PN_SHAPE_TEXT], wanted[PN_SHAPE_TEXT];
+        pn_shape_text(t->n_dims, t->dim, has);
+        pn_shape_text(3, want, wanted);
+        return pn_fail(err, PN_EFORMAT, "tensor %.80s has the shape %.60s instead of %.60s", name, has,
+                       wanted);
+    }
+    if (!pn_dtype_is_real(t->dtype))
+        return pn_fail(err, PN_EFORMAT, "tensor %.100s holds %s, not weights", name, pn_dtype_name(t->dtype));
+    return 0;
+}
+
 int pn_tensor_measure(struct pn_tensor *t)
 {
     if (t->n_dims < 0 || t->n_dims > PN_MAX_DIMS)

@@ -42,6 +42,10 @@ bool pn_dtype_is_real(enum pn_dtype t); /* no whole numbers: pn_tensor_f32() rea
 size_t pn_dtype_size(enum pn_dtype t);  /* bytes of one element; 0 for block types */
 /* Dimensions for messages: "512 x 80 x 3". */
 void pn_shape_text(int n_dims, const int64_t *dim, char out[PN_SHAPE_TEXT]);
+/* Whether `t`, the tensor `name` (NULL: there is none), holds weights and has, but for dimensions of 1, the
+ * shape want[0] x want[1] x want[2]; else -PN_EFORMAT, and the text says what is wrong with it. */
+PN_MUST_CHECK int pn_tensor_expect(const struct pn_tensor *t, const char *name, const int64_t want[3],
+                                   struct pn_err *err);
 /* For readers: sets n and size from dtype and dims. -PN_EFORMAT for a negative dimension, too many of them,
  * more than 2^40 bytes, or rows that are not whole blocks. */
 PN_MUST_CHECK int pn_tensor_measure(struct pn_tensor *t);

@@ -4,13 +4,13 @@
  * vocabulary are read only when there is no packed file for that id. */
 #include "asr/whisper/model.h"
 
+#include "asr/pack.h"
 #include "asr/whisper/dims.h"
 #include "asr/whisper/heads.h"
-#include "asr/whisper/pack.h"
+#include "asr/whisper/names.h"
 #include "asr/whisper/parts.h"
 #include "asr/whisper/ranks.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,46 +44,18 @@ static void name_from_path(const char *path, char *ret, size_t cap)
     (void)snprintf(ret, cap, "%.*s", (int)PN_MIN(len - from, cap - 1), path + from);
 }
 
-/* Points one part into the packed file. */
-static int bind_part(const struct pn_packed *packed, const struct pn_part *part, struct pn_err *err)
-{
-    size_t size = 0;
-    const void *block = pn_packed_find(packed, part->name, &size);
-    if (!block || size < pn_part_size(part))
-        return pn_fail(err, PN_EFORMAT, "the packed file lacks %s", part->name);
-    if (part->values)
-        *part->values = block;
-    else
-        *part->linear = pn_linear_view(part->precision, part->n, part->k, block);
-    return 0;
-}
+/* A model being loaded. */
+struct loading {
+    struct pn_whisper *w;
+    const struct pn_checkpoint *c;
+    const struct pn_whisper_options *opt;
+};
 
-/* Takes `packed` in any case; on failure the model is as before. */
-static int bind(struct pn_whisper *w, const struct pn_parts *parts, struct pn_packed *packed,
-                struct pn_err *err)
+static int add_vocabulary(void *ctx, struct pn_packed_writer *out, struct pn_err *err)
 {
+    const struct loading *l = ctx;
     struct pn_bpe *bpe = NULL;
-    size_t size = 0;
-    int r = 0;
-    for (size_t i = 0; i < parts->n && r == 0; i++)
-        r = bind_part(packed, &parts->part[i], err);
-    const void *block = pn_packed_find(packed, VOCABULARY, &size);
-    if (r == 0)
-        r = pn_whisper_ranks_read(block, block ? size : 0, &bpe, err);
-    if (r == 0)
-        r = pn_vocab_new(bpe, w->dims.n_vocab, &w->vocab, err);
-    if (r < 0)
-        pn_packed_close(packed);
-    else
-        w->packed = packed;
-    return r;
-}
-
-static int add_vocabulary(const struct pn_checkpoint *c, const struct pn_whisper_options *opt, int n_vocab,
-                          struct pn_packed_writer *out, struct pn_err *err)
-{
-    struct pn_bpe *bpe = NULL;
-    int r = pn_whisper_ranks(c, opt->path, opt->model_dir, n_vocab, &bpe, err);
+    int r = pn_whisper_ranks(l->c, l->opt->path, l->opt->model_dir, l->w->dims.n_vocab, &bpe, err);
     if (r < 0)
         return r;
     void *block = pn_packed_add(out, VOCABULARY, pn_whisper_ranks_size(bpe), err);
@@ -93,62 +65,39 @@ static int add_vocabulary(const struct pn_checkpoint *c, const struct pn_whisper
     return block ? 0 : -PN_EIO;
 }
 
-/* Makes the packed file at `path`, or in memory for NULL, and opens it. */
-static int make_packed(const struct pn_checkpoint *c, const struct pn_parts *parts,
-                       const struct pn_whisper_options *opt, int n_vocab, const struct pn_packed_key *key,
-                       const char *path, struct pn_packed **ret, struct pn_err *err)
+static int bind_vocabulary(void *ctx, const struct pn_packed *packed, struct pn_err *err)
 {
-    struct pn_packed_writer *out = NULL;
-    int r = pn_packed_writer_new(path, key, &out, err);
-    if (r < 0)
-        return r;
-    r = add_vocabulary(c, opt, n_vocab, out, err);
-    if (r == 0)
-        r = pn_whisper_pack(c, parts, opt, out, err);
-    if (r < 0) {
-        pn_packed_writer_free(out);
-        return r;
-    }
-    return pn_packed_commit(out, ret, err);
-}
-
-/* A file that cannot be written (full disk, lost race, no right) is not a reason to fail: memory is. */
-static int pack(struct pn_whisper *w, const struct pn_checkpoint *c, const struct pn_parts *parts,
-                const struct pn_whisper_options *opt, const struct pn_packed_key *key, const char *path,
-                struct pn_err *err)
-{
-    struct pn_packed *packed = NULL;
-    struct pn_err first = { 0 };
-    int r = -PN_EIO;
-    if (path)
-        r = make_packed(c, parts, opt, w->dims.n_vocab, key, path, &packed, &first);
-    if (r == -PN_EIO || r == -PN_ENOMEM) {
-        first = (struct pn_err){ 0 };
-        r = make_packed(c, parts, opt, w->dims.n_vocab, key, NULL, &packed, &first);
-    }
-    if (r == 0)
-        return bind(w, parts, packed, err);
-    return pn_fail(err, (enum pn_error) - r, "%s: %s", opt->path, first.code ? first.text : pn_error_name(r));
+    struct loading *l = ctx;
+    struct pn_bpe *bpe = NULL;
+    size_t size = 0;
+    const void *block = pn_packed_find(packed, VOCABULARY, &size);
+    int r = pn_whisper_ranks_read(block, block ? size : 0, &bpe, err);
+    return r < 0 ? r : pn_vocab_new(bpe, l->w->dims.n_vocab, &l->w->vocab, err);
 }
 
 /* The weights, from the packed file if there is one that fits. */
 static int load(struct pn_whisper *w, const struct pn_checkpoint *c, const struct pn_whisper_options *opt,
                 struct pn_err *err)
 {
-    char path[PATH_MAX];
-    struct pn_packed_key key = { "whisper", pn_precision_name(w->precision), LAYOUT, pn_checkpoint_id(c) };
+    struct loading loading = { w, c, opt };
     struct pn_parts parts = { 0 };
-    struct pn_packed *packed = NULL;
-    int r = pn_parts_new(w, &parts);
-    if (r < 0)
-        return r;
-    bool file = !opt->no_packed_file &&
-                pn_packed_path(opt->path, opt->cache_dir, key.precision, path, sizeof(path)) == 0;
-    r = -PN_ENOTFOUND;
-    if (file && pn_packed_open(path, &key, &packed, NULL) == 0)
-        r = bind(w, &parts, packed, NULL);
-    if (r < 0)
-        r = pack(w, c, &parts, opt, &key, file ? path : NULL, err);
+    const struct pn_pack_job job = {
+        .key = { "whisper", pn_precision_name(w->precision), LAYOUT, pn_checkpoint_id(c) },
+        .parts = &parts,
+        .find = pn_whisper_tensor,
+        .from = c,
+        .add = add_vocabulary,
+        .bind = bind_vocabulary,
+        .model = &loading,
+        .path = opt->path,
+        .cache_dir = opt->cache_dir,
+        .no_packed_file = opt->no_packed_file,
+        .pool = opt->pool,
+        .progress = opt->progress,
+        .ctx = opt->ctx,
+    };
+    pn_whisper_parts(w, &parts);
+    int r = pn_pack_open(&job, &w->packed, err);
     pn_parts_done(&parts);
     return r;
 }

@@ -3,11 +3,10 @@
 #ifndef PN_ASR_WHISPER_MODEL_H
 #define PN_ASR_WHISPER_MODEL_H
 
+#include "asr/parts.h"
 #include "asr/whisper/vocab.h"
 #include "audio/mel.h"
 #include "model/checkpoint.h"
-#include "model/packed.h"
-#include "nn/linear.h"
 
 struct pn_whisper_dims {
     int n_mels, n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer;
@@ -23,10 +22,6 @@ enum {
 };
 
 #define PN_WHISPER_EPS 1e-5f /* of every layer norm */
-
-struct pn_norm {
-    const float *gamma, *beta;
-};
 
 struct pn_whisper_encoder_layer {
     struct pn_norm attn_ln, mlp_ln;

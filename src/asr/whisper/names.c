@@ -80,37 +80,12 @@ static const struct pn_tensor *find(const struct pn_checkpoint *c, const char *n
     return t ? t : pn_checkpoint_find(c, full + prefix);
 }
 
-static bool same_shape(const struct pn_tensor *t, const int64_t want[3])
+int pn_whisper_tensor(const void *checkpoint, const char *name, const int64_t want[3],
+                      const struct pn_tensor **ret, struct pn_err *err)
 {
-    int at = 0;
-    for (int i = 0; i < t->n_dims; i++) {
-        if (t->dim[i] == 1)
-            continue;
-        while (at < 3 && want[at] == 1)
-            at++;
-        if (at == 3 || want[at++] != t->dim[i])
-            return false;
-    }
-    while (at < 3 && want[at] == 1)
-        at++;
-    return at == 3;
-}
-
-int pn_whisper_tensor(const struct pn_checkpoint *c, const char *name, int64_t rows, int64_t cols,
-                      int64_t depth, const struct pn_tensor **ret, struct pn_err *err)
-{
-    const int64_t want[3] = { rows, cols, depth };
-    const struct pn_tensor *t = find(c, name);
-    if (!t)
-        return pn_fail(err, PN_EFORMAT, "the checkpoint has no tensor %s", name);
-    if (!same_shape(t, want)) {
-        char shape[PN_SHAPE_TEXT];
-        pn_shape_text(t->n_dims, t->dim, shape);
-        return pn_fail(err, PN_EFORMAT, "tensor %s has the shape %s instead of %lld x %lld x %lld", name,
-                       shape, (long long)rows, (long long)cols, (long long)depth);
-    }
-    if (!pn_dtype_is_real(t->dtype))
-        return pn_fail(err, PN_EFORMAT, "tensor %s holds %s, not weights", name, pn_dtype_name(t->dtype));
-    *ret = t;
-    return 0;
+    const struct pn_tensor *t = find(checkpoint, name);
+    int r = pn_tensor_expect(t, name, want, err);
+    if (r == 0)
+        *ret = t;
+    return r;
 }
