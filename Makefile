@@ -49,6 +49,7 @@ build-bench:
 bench-kernels: build-bench ## measure the matrix products and attention, beside oneDNN and the machine's peaks
 	@build-bench/bench/bench_kernels $(BENCH_ARGS)
 	@build-bench/bench/bench_attention
+	@build-bench/bench/bench_sequence
 
 bench-whisper: build-bench ## measure loading, encoding and decoding, beside PyTorch where it is installed
 	@build-bench/bench/bench_whisper $(TORCH) $(BENCH_ARGS)

@@ -20,6 +20,8 @@ static const struct level LEVELS[] = {
     { PN_CPU_AVX2, pn_kern_linear_avx2 },
     { PN_CPU_AVX2, pn_kern_vec_avx2 },
     { PN_CPU_AVX2, pn_kern_attention_avx2 },
+    { PN_CPU_AVX2, pn_kern_small_avx2 },
+    { PN_CPU_AVX2, pn_kern_sequence_avx2 },
     { PN_CPU_AVX512, pn_kern_linear_avx512 },
     { PN_CPU_AVX512, pn_kern_vec_avx512 },
     { PN_CPU_AVX512, pn_kern_attention_avx512 },

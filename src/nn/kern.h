@@ -108,7 +108,7 @@ struct pn_small_attend {
  * [0, m), summed in this order. Rows -before .. m - 1 + after of x exist, the others count as zeros. */
 struct pn_memory {
     int m, n;
-    int taps, left; /* taps up to PN_MAX_TAPS; left of them in the past */
+    int taps, left; /* taps up to PN_MAX_TAPS; `left` of them, not all, in the past */
     int before, after;
     const float *x; /* row 0 */
     size_t ldx;
@@ -116,17 +116,6 @@ struct pn_memory {
     float *y;       /* [m][ldy]; apart from x */
     size_t ldy;
 };
-
-/* Taps [first, last) of output t meet rows that exist. */
-static inline int pn_first_tap(const struct pn_memory *a, int t)
-{
-    return PN_MAX(0, a->left - a->before - t);
-}
-
-static inline int pn_last_tap(const struct pn_memory *a, int t)
-{
-    return PN_MAX(0, PN_MIN(a->taps, a->left + a->m + a->after - t));
-}
 
 struct pn_kern {
     unsigned cpu; /* PN_CPU_* that it was chosen for */

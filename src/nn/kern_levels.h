@@ -14,6 +14,8 @@ void pn_kern_attention_c(struct pn_kern *k);
 void pn_kern_linear_avx2(struct pn_kern *k);
 void pn_kern_vec_avx2(struct pn_kern *k);
 void pn_kern_attention_avx2(struct pn_kern *k);
+void pn_kern_small_avx2(struct pn_kern *k);    /* small_attention */
+void pn_kern_sequence_avx2(struct pn_kern *k); /* memory, lstm_cell, halves */
 void pn_kern_linear_avx512(struct pn_kern *k); /* gemm_f32, quantize_row */
 void pn_kern_vec_avx512(struct pn_kern *k);
 void pn_kern_attention_avx512(struct pn_kern *k);

@@ -93,24 +93,22 @@ static void lstm_cell_c(size_t n, const float *gates, float *c, float *h)
     }
 }
 
-/* Taps [from, to) of output t meet rows that exist. */
-static void memory_row(const struct pn_memory *a, int t, int from, int to)
+/* Number c of row t of x, which may not exist. */
+static float memory_at(const struct pn_memory *a, int t, int c)
 {
-    const float *x = a->x + (ptrdiff_t)t * (ptrdiff_t)a->ldx;
-    float *y = a->y + (size_t)t * a->ldy;
-    for (int c = 0; c < a->n; c++) {
-        float sum = x[c];
-        for (int j = from; j < to; j++)
-            sum += a->w[(size_t)j * (size_t)a->n + (size_t)c] *
-                   x[(ptrdiff_t)(j - a->left) * (ptrdiff_t)a->ldx + c];
-        y[c] += sum;
-    }
+    bool exists = t >= -a->before && t < a->m + a->after;
+    return exists ? a->x[(ptrdiff_t)t * (ptrdiff_t)a->ldx + c] : 0;
 }
 
 static void memory_c(const struct pn_memory *a)
 {
     for (int t = 0; t < a->m; t++)
-        memory_row(a, t, pn_first_tap(a, t), pn_last_tap(a, t));
+        for (int c = 0; c < a->n; c++) {
+            float sum = memory_at(a, t, c);
+            for (int j = 0; j < a->taps; j++)
+                sum += a->w[j * a->n + c] * memory_at(a, t + j - a->left, c);
+            a->y[(size_t)t * a->ldy + (size_t)c] += sum;
+        }
 }
 
 void pn_kern_vec_c(struct pn_kern *k)

@@ -78,17 +78,20 @@ static void check_memory(struct pn_check *c, int m, int n, int taps, int left, i
 
 static void check_memories(struct pn_check *c)
 {
-    for (int n = 1; n <= 70; n++)
-        check_memory(c, pn_check_int(c, 1, 30), n, pn_check_int(c, 1, 20), pn_check_int(c, 0, 20),
-                     pn_check_int(c, 0, 12), pn_check_int(c, 0, 12));
+    for (int n = 1; n <= 70; n++) {
+        int taps = pn_check_int(c, 1, 20);
+        check_memory(c, pn_check_int(c, 1, 30), n, taps, pn_check_int(c, 0, taps - 1), pn_check_int(c, 0, 12),
+                     pn_check_int(c, 0, 12));
+    }
     for (int m = 1; m <= 40; m++) /* shorter than the taps, and every remainder of every block of rows */
         check_memory(c, m, 24 + m % 9, 11, 5, 0, 0);
     check_memory(c, 15, 512, 11, 5, 10, 5);
     check_memory(c, 15, 512, 11, 10, 3, 0);
     check_memory(c, 130, 512, 11, 5, 0, 0);
     check_memory(c, 9, 320, PN_MAX_TAPS, 40, 2, 60);
-    check_memory(c, 4, 33, 7, -3, 0, 2);  /* the future only */
-    check_memory(c, 4, 33, 7, 30, 40, 0); /* the far past only */
+    check_memory(c, 4, 33, 7, 0, 0, 2);
+    check_memory(c, 4, 33, 7, 6, 9, 0);
+    check_memory(c, 5, 40, 1, 0, 0, 0);
 }
 
 /* ---- cells ---- */
