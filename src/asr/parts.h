@@ -8,6 +8,7 @@
 
 #include "model/packed.h"
 #include "nn/linear.h"
+#include "nn/norm.h"
 
 enum { PN_PART_NAME = PN_PACKED_NAME_MAX + 1 };
 
@@ -34,10 +35,6 @@ struct pn_part {
     char name[PN_PART_NAME];  /* of the section */
     struct pn_linear *linear; /* where the view goes; NULL for values */
     const float **values;     /* where the pointer goes; NULL for layers */
-};
-
-struct pn_norm {
-    const float *gamma, *beta;
 };
 
 struct pn_parts {

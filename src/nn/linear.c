@@ -11,7 +11,6 @@
 
 enum {
     MAX_N = 1 << 24,
-    FEW_ROWS = 32, /* up to here threads share out panels: the weights are read once in all */
     ROW_BLOCK = 96,
 };
 
@@ -284,7 +283,7 @@ void pn_linear_pool(struct pn_pool *pool, const struct pn_linear *l, int m, cons
         return;
     }
     struct product p = product(l, m, x, ldx, y, ldy, e, scratch);
-    if (m <= FEW_ROWS) {
+    if (m <= PN_FEW_ROWS) {
         int panels = (l->n + PN_PANEL - 1) / PN_PANEL;
         quantize(&p, 0, m);
         p.share = shares(panels, threads, panels);

@@ -9,6 +9,9 @@
 #include "nn/pool.h"
 #include "nn/precision.h"
 
+/* Up to here the threads of a pool share out panels: the weights are read once in all. */
+enum { PN_FEW_ROWS = 32 };
+
 /* A view into a packed block, which must outlive it. */
 struct pn_linear {
     enum pn_precision precision;
