@@ -1,10 +1,12 @@
 /* model_kinds.c - see model_kinds.h. */
 #include "asr/model_kinds.h"
 
+#include "asr/paraformer/paraformer.h"
 #include "asr/sphinx/sphinx.h"
 #include "asr/whisper/recognizer.h"
 #include "base/str.h"
 #include "model/caches.h"
+#include "model/funasr.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,14 +112,32 @@ static int load_whisper(const struct pn_model_loader *l, const struct pn_model_s
     return r;
 }
 
+static int load_paraformer(const struct pn_model_loader *l, const struct pn_model_source *source,
+                           struct pn_recognizer **ret, struct pn_err *err)
+{
+    const struct pn_paraformer_options opt = { .path = source->path,
+                                               .name = source->name,
+                                               .cache_dir = l->cache_dir,
+                                               .precision = l->precision,
+                                               .pool = l->packing_pool,
+                                               .progress = l->progress,
+                                               .ctx = l->ctx };
+    struct pn_paraformer *p = NULL;
+    struct pn_err why = { 0 };
+    int r = pn_paraformer_open(&opt, &p, &why);
+    if (r < 0)
+        return pn_fail(err, (enum pn_error) - r, "%.100s: %s", source->path, why.text);
+    if ((r = pn_paraformer_recognizer_new(p, l->pool, ret, err)) < 0)
+        pn_paraformer_close(p);
+    return r;
+}
+
 int pn_model_load(const struct pn_model_loader *l, const struct pn_model_source *source,
                   struct pn_recognizer **ret, struct pn_err *err)
 {
     if (is_sphinx(pn_str(source->name)) && source->path[0] == '\0')
         return pn_sphinx_new(PN_SPHINX_MODEL_DIR, l->threads, ret, err);
-    const struct pn_catalogue_entry *known = pn_catalogue_find(source->name);
-    if (known && known->kind != PN_MODEL_WHISPER)
-        return pn_fail(err, PN_EUNSUPPORTED, "model '%s': this version cannot run %s models", source->name,
-                       pn_model_kind_name(known->kind));
+    if (pn_funasr_is_folder(source->path))
+        return load_paraformer(l, source, ret, err);
     return load_whisper(l, source, ret, err);
 }
