@@ -54,12 +54,19 @@ bench-kernels: build-bench ## measure the matrix products and attention, beside 
 bench-whisper: build-bench ## measure loading, encoding and decoding, beside PyTorch where it is installed
 	@build-bench/bench/bench_whisper $(TORCH) $(BENCH_ARGS)
 
+bench-paraformer: build-bench ## measure Paraformer of true size: speed beside ONNX Runtime, live streams, memory
+	@bench/paraformer_prepare.sh build-bench/paraformer
+	@build-bench/bench/bench_paraformer build-bench/paraformer $(BENCH_ARGS)
+	@build-bench/bench/bench_paraformer_live build-bench/paraformer/streaming
+	@build-bench/bench/bench_paraformer_live build-bench/paraformer/streaming --chunk 0,10,5
+
 bench-server: build-bench ## measure the server with a Whisper of base's size under 1, 4 and 16 clients
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && build-bench/bench/random_model base "$$dir/base.bin" 27 && \
 		$(BENCHED) bench/whisper_server.py "$$dir/base.bin" $(BENCH_ARGS)
 
 bench-accuracy: build-bench ## measure what int8 and a short encoder context cost in words
 	@$(BENCHED) bench/whisper_accuracy.py $(BENCH_ARGS)
+	@$(BENCHED) bench/paraformer_accuracy.py $(BENCH_ARGS)
 
 deb: ## build the Debian packages into dist/
 	@scripts/deps.sh build deb
@@ -72,4 +79,5 @@ clean: ## remove what was built
 	rm -rf build build-* dist
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-whisper bench-server bench-accuracy deb format clean
+.PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-whisper bench-paraformer \
+	bench-server bench-accuracy deb format clean

@@ -3,7 +3,7 @@
  * its text.
  *
  *     bench_paraformer_live FOLDER [--threads 2] [--chunk 5,10,5] [--seconds 18] [--max 120] [--streams N]
- *             [--precision int8]
+ *             [--batch 32] [--precision int8]
  *
  * FOLDER is a ParaformerStreaming. Without --streams it searches for the most streams whose 99th percentile
  * stays below 600 ms (99 of 100 chunks have their text before the next one is there), probing for --seconds
@@ -25,7 +25,7 @@
 enum {
     CHUNK_US = 600000,
     WARM_UP = 2 /* chunks of a stream that do not count */,
-    ROW_BUDGET = 1024,
+    ROW_BUDGET = 4096 /* the server's */,
     SOURCE_S = 20
 };
 
@@ -34,7 +34,7 @@ static const double LIMIT_MS = 600;
 struct live {
     struct bench_engine engine;
     struct pn_chunking chunking;
-    int threads, seconds, max;
+    int threads, seconds, max, batch;
     float *pcm; /* SOURCE_S seconds that all streams read, each from a place of its own */
 };
 
@@ -123,7 +123,9 @@ static struct probe probe(struct live *l, int n)
 {
     struct pn_scheduler *s = NULL;
     struct pn_err err = { 0 };
-    const struct pn_scheduler_options o = { .max_streams = n, .batch_size = n, .row_budget = ROW_BUDGET };
+    const struct pn_scheduler_options o = { .max_streams = n,
+                                            .batch_size = l->batch,
+                                            .row_budget = ROW_BUDGET };
     const int chunks = l->seconds * 1000000 / CHUNK_US;
     struct talker *t = calloc((size_t)n, sizeof(*t));
     if (!t || pn_scheduler_new(&o, &s, &err) < 0)
@@ -216,7 +218,7 @@ int main(int argc, char **argv)
     if (argc < 2 || argv[1][0] == '-') {
         (void)fprintf(stderr,
                       "usage: bench_paraformer_live FOLDER [--threads 2] [--chunk 5,10,5] [--seconds 18] "
-                      "[--max 120] [--streams N] [--precision int8]\n");
+                      "[--max 120] [--streams N] [--batch 32] [--precision int8]\n");
         return 2;
     }
     if (pn_precision_parse(pn_str(value_of(argc, argv, "--precision", "int8")), &precision) < 0)
@@ -225,6 +227,7 @@ int main(int argc, char **argv)
     l.threads = number_of(argc, argv, "--threads", "2", 64);
     l.seconds = number_of(argc, argv, "--seconds", "18", 3600);
     l.max = number_of(argc, argv, "--max", "120", 1000);
+    l.batch = number_of(argc, argv, "--batch", "32", 1000); /* ASR_BATCH_SIZE */
     int n = number_of(argc, argv, "--streams", "0", 1000);
     l.pcm = malloc((size_t)SOURCE_S * BENCH_RATE * sizeof(*l.pcm));
     if (!l.pcm)
