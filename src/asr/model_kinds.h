@@ -4,6 +4,7 @@
 #define PN_ASR_MODEL_KINDS_H
 
 #include "asr/recognizer.h"
+#include "model/caches.h"
 #include "nn/pool.h"
 #include "nn/precision.h"
 
@@ -19,8 +20,8 @@ struct pn_model_loader {
 };
 
 struct pn_model_source {
-    char name[64];   /* "base", or the stem of a file */
-    char path[4096]; /* "" for sphinx */
+    char name[PN_MODEL_NAME_MAX + 1]; /* "base", or the stem of a file */
+    char path[PN_MODEL_PATH_MAX];     /* "" for sphinx */
 };
 
 /* Where the model called `name` lies. A path is taken only with `allow_path`. -PN_ENOTFOUND: a text that says

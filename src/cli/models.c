@@ -5,6 +5,8 @@
 #include "cli/options.h"
 #include "model/caches.h"
 #include "model/checkpoint.h"
+#include "model/funasr.h"
+#include "model/pull.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +74,7 @@ static void put_text_row(struct printer *p, const struct row *r)
     char size[24], name[PN_MODEL_NAME_MAX + 4];
     format_size(r->size, size);
     snprintf(name, sizeof(name), "%s%s%s", r->name, r->uploads ? "*" : "", r->live ? "+" : "");
-    pn_buf_printf(&p->out, "%-25s %-11s %-14s %9s", name, r->kind, r->languages, size);
+    pn_buf_printf(&p->out, "%-30s %-11s %-14s %9s", name, r->kind, r->languages, size);
     if (r->path)
         pn_buf_printf(&p->out, "  %-8s %-11s %s", r->format, r->place, r->path);
     pn_buf_putc(&p->out, '\n');
@@ -115,12 +117,20 @@ static void put_row(struct printer *p, struct row *r, const struct pn_catalogue_
 
 /* ---- what is here ---- */
 
-/* Of a model that no catalogue knows, the size of the vocabulary tells the languages. */
+/* Of a model that no catalogue knows, the class tells the kind (FunASR), or the size of the vocabulary the
+ * languages (Whisper). */
 static void look_inside(const char *path, struct row *r)
 {
     struct pn_checkpoint *c = NULL;
+    char class[PN_FUNASR_CLASS_MAX];
+    enum pn_model_kind kind;
     int64_t n = 0;
     r->kind = r->languages = "?";
+    if (pn_funasr_class_of(path, class, NULL) == 0) {
+        if (pn_model_kind_of_class(class, &kind) == 0)
+            r->kind = pn_model_kind_name(kind);
+        return;
+    }
     if (pn_checkpoint_open(path, &c, NULL) < 0)
         return;
     if (pn_checkpoint_int(c, "n_vocab", &n) == 0 || pn_checkpoint_int(c, "vocab_size", &n) == 0) {
@@ -135,8 +145,8 @@ static void look_inside(const char *path, struct row *r)
 static int put_found(void *ctx, const struct pn_model_found *f)
 {
     struct printer *p = ctx;
-    const struct pn_catalogue_entry *e = pn_mirror_find(p->mirror, f->name);
-    e = e ? e : pn_catalogue_find(f->name);
+    const struct pn_pull_options known = { .mirror = p->mirror };
+    const struct pn_catalogue_entry *e = pn_pull_find(&known, f->name);
     struct row r = { .name = f->name,
                      .format = pn_model_form_name(f->form),
                      .place = pn_model_place_name(f->place),

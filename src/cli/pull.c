@@ -7,6 +7,7 @@
 #include "cli/pull_screen.h"
 #include "model/caches.h"
 #include "model/import.h"
+#include "model/model_ref.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,9 +39,10 @@ static const struct pn_opt_table TABLE = { OPTIONS, PN_ARRAY_LEN(OPTIONS) };
 static const char USAGE[] =
     "usage: pinna pull [OPTION]... NAME...\n"
     "       pinna pull [--name NAME] ./FILE-OR-FOLDER\n\n"
-    "Gets models by their names, or imports a checkpoint of one's own: a .pt file, a ggml .bin\n"
-    "file, or a folder as the Hugging Face hub has it. An interrupted download goes on where it\n"
-    "ended. Exit status: 0 all are here, 1 disk or checkpoint, 2 usage, 3 a model cannot be had.\n";
+    "Gets models by their names (NAME@REVISION: one revision of it) or by that of a FunASR\n"
+    "repository (OWNER/NAME), or imports a checkpoint of one's own: a .pt file, a ggml .bin file,\n"
+    "or a folder as the Hugging Face hub or FunASR have it. An interrupted download goes on where\n"
+    "it ended. Exit status: 0 all are here, 1 disk or checkpoint, 2 usage, 3 a model cannot be had.\n";
 
 /* ---- callbacks ---- */
 
@@ -79,10 +81,23 @@ static int status_of(int r)
                                                                                                : EXIT_FAILED;
 }
 
-/* A path has a slash, or is a file here that no model is named after. */
+static bool is_checkpoint_name(const char *operand)
+{
+    static const char *const ENDS[] = { ".pt", ".bin", ".safetensors" };
+    size_t n = strlen(operand);
+    for (size_t i = 0; i < PN_ARRAY_LEN(ENDS); i++)
+        if (n > strlen(ENDS[i]) && strcmp(operand + n - strlen(ENDS[i]), ENDS[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A path is there and no model is named after it, or could be nothing else. */
 static bool is_path(const struct pn_pull_options *opt, const char *operand)
 {
-    return strchr(operand, '/') || (!pn_pull_find(opt, operand) && access(operand, F_OK) == 0);
+    struct pn_model_ref ref;
+    if (access(operand, F_OK) == 0)
+        return strchr(operand, '/') || !pn_pull_find(opt, operand);
+    return strchr(operand, '/') && (pn_model_ref_parse(operand, &ref) < 0 || is_checkpoint_name(operand));
 }
 
 static int get_one(const struct pn_pull_options *opt, const char *operand, const char *name)

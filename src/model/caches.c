@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "model/hubs.h"
+#include "model/model_ref.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -94,32 +95,45 @@ static bool in_model_dir(const char *name, const char *dir, char path[PN_MODEL_P
            (pn_path_printf(path, "%s/ggml-%s.bin", dir, name) && pn_is_model_file(path));
 }
 
-static bool in_caches(const struct pn_catalogue_entry *e, char path[PN_MODEL_PATH_MAX])
+static bool in_caches(const struct pn_catalogue_entry *e, const char *revision, char path[PN_MODEL_PATH_MAX])
 {
-    return (e->sha256 && pn_whisper_cache_find(e->name, path)) ||
-           (e->hugging_face && e->kind == PN_MODEL_WHISPER && pn_hugging_face_find(e->hugging_face, path)) ||
-           (e->modelscope && (pn_modelscope_find(e->modelscope, path) ||
-                              (e->hugging_face && pn_hugging_face_find(e->hugging_face, path))));
-}
-
-static bool is_repository(const char *name)
-{
-    const char *slash = strchr(name, '/');
-    char owner[PN_MODEL_NAME_MAX + 1];
-    return slash && !strchr(slash + 1, '/') && slash[1] != '.' &&
-           pn_str_copy(owner, sizeof(owner), (struct pn_str){ name, (size_t)(slash - name) }) == 0 &&
-           pn_model_name_ok(owner);
+    return (e->sha256 && !revision[0] && pn_whisper_cache_find(e->name, path)) ||
+           (e->modelscope && pn_modelscope_find(e->modelscope, revision, path)) ||
+           (e->hugging_face && pn_hugging_face_find(e->hugging_face, revision, path));
 }
 
 static bool find(const char *name, const char *dir, bool names_only, char path[PN_MODEL_PATH_MAX])
 {
-    const struct pn_catalogue_entry *e = pn_catalogue_find(name);
-    if (!names_only && given_path(name, path))
+    struct pn_model_ref ref;
+    if ((!names_only && given_path(name, path)) || in_model_dir(name, dir, path))
         return true;
-    if (is_repository(name))
-        return pn_hugging_face_find(name, path) || pn_modelscope_find(name, path);
-    return in_model_dir(name, dir, path) ||
-           (e && ((strcmp(e->name, name) != 0 && in_model_dir(e->name, dir, path)) || in_caches(e, path)));
+    if (pn_model_ref_parse(name, &ref) < 0)
+        return false;
+    if (in_model_dir(ref.name, dir, path) || (ref.e && in_caches(ref.e, ref.revision, path)))
+        return true;
+    return !ref.e && ref.repository[0] &&
+           (pn_hugging_face_find(ref.repository, ref.revision, path) ||
+            pn_modelscope_find(ref.repository, ref.revision, path));
+}
+
+static int not_here(const char *name, const char *dir, struct pn_err *err)
+{
+    struct pn_model_ref ref;
+    bool plain = pn_model_ref_parse(name, &ref) == 0, repository = plain && ref.repository[0];
+    if (pn_catalogue_hint(name))
+        return pn_fail(err, PN_ENOTFOUND, "%s", pn_catalogue_hint(name));
+    if (plain && ref.e)
+        return pn_fail(err, PN_ENOTFOUND, "model '%.90s' is not here; this gets it: pinna pull %.90s", name,
+                       name);
+    if (repository)
+        return pn_fail(err, PN_ENOTFOUND,
+                       "there is no model at %.80s; if it is a repository, this gets it: pinna pull %.80s",
+                       name, name);
+    if (strchr(name, '/'))
+        return pn_fail(err, PN_ENOTFOUND, "there is no model at %.150s", name);
+    return pn_fail(err, PN_ENOTFOUND,
+                   "there is no model '%.64s' in %.80s or the catalogue; pinna models lists what there is",
+                   name, dir[0] ? dir : "MODEL_DIR");
 }
 
 int pn_model_locate(const char *name, const struct pn_locate_options *opt, char *path, size_t cap,
@@ -130,14 +144,7 @@ int pn_model_locate(const char *name, const struct pn_locate_options *opt, char 
         dir[0] = '\0'; /* the caches may still have it */
     if (find(name, dir, opt && opt->names_only, found))
         return copy_path(found, path, cap, err);
-    if (pn_catalogue_find(name))
-        return pn_fail(err, PN_ENOTFOUND, "model '%.64s' is not here; this gets it: pinna pull %.64s", name,
-                       name);
-    if (strchr(name, '/'))
-        return pn_fail(err, PN_ENOTFOUND, "there is no model at %.150s", name);
-    return pn_fail(err, PN_ENOTFOUND,
-                   "there is no model '%.64s' in %.80s or the catalogue; pinna models lists what there is",
-                   name, dir[0] ? dir : "MODEL_DIR");
+    return not_here(name, dir, err);
 }
 
 int pn_rank_file_locate(const char *ranks, const char *checkpoint, const struct pn_locate_options *opt,
@@ -239,9 +246,9 @@ static int list_caches(struct listing *l, const struct pn_catalogue_entry *e)
     int r = 0;
     if (e->sha256 && pn_whisper_cache_find(e->name, path))
         r = list_cached(l, e->name, PN_PLACE_WHISPER);
-    if (r == 0 && e->hugging_face && pn_hugging_face_find(e->hugging_face, path))
+    if (r == 0 && e->hugging_face && pn_hugging_face_find(e->hugging_face, "", path))
         r = list_cached(l, e->name, PN_PLACE_HUGGING_FACE);
-    if (r == 0 && e->modelscope && pn_modelscope_find(e->modelscope, path))
+    if (r == 0 && e->modelscope && pn_modelscope_find(e->modelscope, "", path))
         r = list_cached(l, e->name, PN_PLACE_MODELSCOPE);
     return r;
 }

@@ -32,10 +32,10 @@ struct pn_model_found {
  * $XDG_DATA_HOME/pinna/models; ~/.local/share/pinna/models. -PN_ENOTFOUND: none of these is known. */
 PN_MUST_CHECK int pn_model_dir(const struct pn_locate_options *opt, char *path, size_t cap,
                                struct pn_err *err);
-/* Writes the path of the file or folder for pn_checkpoint_open(). `name`: of the catalogue, of a model in
- * MODEL_DIR, "OWNER/NAME" of a hub whose cache has it, or a path (with a '/', or a file here whose name ends
- * in .pt, .bin or .safetensors). -PN_ENOTFOUND with what to do in the text; -PN_ELIMIT: `cap` is too small.
- * `opt` may be NULL. */
+/* Writes the path of the file or folder of a model. `name`: as model_ref.h has it, of the catalogue, of
+ * MODEL_DIR or of a hub whose cache has it; or a path (with a '/', or a file here whose name ends in .pt,
+ * .bin or .safetensors). -PN_ENOTFOUND with what to do in the text; -PN_ELIMIT: `cap` is too small. `opt` may
+ * be NULL. */
 PN_MUST_CHECK int pn_model_locate(const char *name, const struct pn_locate_options *opt, char *path,
                                   size_t cap, struct pn_err *err);
 /* The rank file `ranks` ("multilingual.tiktoken"): beside `checkpoint` (may be NULL), else in MODEL_DIR.

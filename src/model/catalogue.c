@@ -16,6 +16,10 @@ static const char *const VAD_FOLDER[] = { "config.yaml", "am.mvn", "?configurati
 static const char *const PUNCTUATION_FOLDER[] = {
     "config.yaml", "tokens.json", "?jieba_usr_dict", "?jieba.c.dict", "?configuration.json", "model.pt", NULL
 };
+const char *const pn_funasr_folder[] = {
+    "config.yaml", "?configuration.json", "?tokens.json",  "?tokens.txt", "?am.mvn",
+    "?seg_dict",   "?jieba_usr_dict",     "?jieba.c.dict", "model.pt",    NULL
+};
 
 static const struct pn_model_file SILERO[] = {
     { "ggml-silero-vad.bin",
@@ -47,11 +51,15 @@ static const struct pn_model_file GPT2[] = {
     {                                                                                                  \
         .name = name_, .kind = PN_MODEL_WHISPER, .languages = languages_, .size = size_, .sha1 = sha1_ \
     }
-#define FUNASR(name_, kind_, languages_, size_, repository, hf, folder_)                 \
-    {                                                                                    \
-        .name = name_, .kind = kind_, .languages = languages_, .size = size_,            \
-        .modelscope = "iic/" repository, .hugging_face = "funasr/" hf, .folder = folder_ \
+#define FUNASR(name_, alias_, kind_, languages_, size_, repository, hf, folder_)               \
+    {                                                                                          \
+        .name = name_, .alias = alias_, .kind = kind_, .languages = languages_, .size = size_, \
+        .modelscope = "iic/" repository, .hugging_face = hf, .folder = folder_                 \
     }
+#define PARAFORMER(name, alias, languages, size, repository, hf) \
+    FUNASR(name, alias, PN_MODEL_PARAFORMER, languages, size, repository, hf, PARAFORMER_FOLDER)
+#define PUNCTUATION(name, languages, size, repository, hf) \
+    FUNASR(name, NULL, PN_MODEL_PUNCTUATION, languages, size, repository, hf, PUNCTUATION_FOLDER)
 #define FILES(name_, kind_, languages_, size_, files_)                                         \
     {                                                                                          \
         .name = name_, .kind = kind_, .languages = languages_, .size = size_, .files = files_, \
@@ -89,19 +97,27 @@ static const struct pn_catalogue_entry CATALOGUE[] = {
     QUANTISED("large-v2-q5_0", "99 languages", 1081000000, "00e39f2196344e901b3a2bd5814807a769bd1630"),
     QUANTISED("large-v3-q5_0", "100 languages", 1081000000, "e6e2ed78495d403bef4b7cff42ef4aaadcfea8de"),
     QUANTISED("large-v3-turbo-q5_0", "100 languages", 574000000, "e050f7970618a659205450ad97eb95a18d69c9ee"),
-    FUNASR("paraformer-zh", PN_MODEL_PARAFORMER, "zh, en", 989000000,
-           "speech_seaco_paraformer_large_asr_nat-zh-cn-16k-common-vocab8404-pytorch", "paraformer-zh",
-           PARAFORMER_FOLDER),
-    FUNASR("paraformer-zh-streaming", PN_MODEL_PARAFORMER, "zh, en", 880000000,
-           "speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-online", "paraformer-zh-streaming",
-           PARAFORMER_FOLDER),
-    FUNASR("paraformer-en", PN_MODEL_PARAFORMER, "en", 880000000,
-           "speech_paraformer-large-vad-punc_asr_nat-en-16k-common-vocab10020", "paraformer-en",
-           PARAFORMER_FOLDER),
-    FUNASR("fsmn-vad", PN_MODEL_VAD, "any", 1700000, "speech_fsmn_vad_zh-cn-16k-common-pytorch", "fsmn-vad",
-           VAD_FOLDER),
-    FUNASR("ct-punc", PN_MODEL_PUNCTUATION, "zh, en", 1130000000,
-           "punc_ct-transformer_cn-en-common-vocab471067-large", "ct-punc", PUNCTUATION_FOLDER),
+    /* The first of a repository is the one that it is named after. */
+    PARAFORMER("paraformer-zh", NULL, "zh, en", 989000000,
+               "speech_seaco_paraformer_large_asr_nat-zh-cn-16k-common-vocab8404-pytorch",
+               "funasr/paraformer-zh"),
+    PARAFORMER("paraformer", NULL, "zh, en", 880000000,
+               "speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-pytorch", NULL),
+    PARAFORMER("paraformer-zh-streaming", NULL, "zh, en", 880000000,
+               "speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-online",
+               "funasr/paraformer-zh-streaming"),
+    PARAFORMER("paraformer-zh-streaming-small", NULL, "zh, en", 272000000,
+               "speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online", NULL),
+    PARAFORMER("paraformer-en", "paraformer-en-spk", "en", 880000000,
+               "speech_paraformer-large-vad-punc_asr_nat-en-16k-common-vocab10020", "funasr/paraformer-en"),
+    FUNASR("fsmn-vad", NULL, PN_MODEL_VAD, "any", 1700000, "speech_fsmn_vad_zh-cn-16k-common-pytorch",
+           "funasr/fsmn-vad", VAD_FOLDER),
+    PUNCTUATION("ct-punc", "zh, en", 1130000000, "punc_ct-transformer_cn-en-common-vocab471067-large",
+                "funasr/ct-punc"),
+    PUNCTUATION("ct-punc-c", "zh, en", 290000000, "punc_ct-transformer_zh-cn-common-vocab272727-pytorch",
+                NULL),
+    PUNCTUATION("ct-punc-realtime", "zh, en", 290000000,
+                "punc_ct-transformer_zh-cn-common-vad_realtime-vocab272727", NULL),
     FILES("silero-vad", PN_MODEL_VAD, "any", 885098, SILERO),
     FILES("multilingual.tiktoken", PN_MODEL_VOCABULARY, "99 languages", 816730, MULTILINGUAL),
     FILES("gpt2.tiktoken", PN_MODEL_VOCABULARY, "en", 835554, GPT2),
@@ -126,6 +142,28 @@ const struct pn_catalogue_entry *pn_catalogue_find(const char *name)
     return NULL;
 }
 
+const struct pn_catalogue_entry *pn_catalogue_find_repository(const char *repository)
+{
+    static const char OLD[] = "damo/", OWNER[] = "iic/";
+    bool old = strncmp(repository, OLD, strlen(OLD)) == 0;
+    for (size_t i = 0; i < PN_ARRAY_LEN(CATALOGUE); i++) {
+        const struct pn_catalogue_entry *e = &CATALOGUE[i];
+        if (e->modelscope && (strcmp(e->modelscope, repository) == 0 ||
+                              (old && strcmp(e->modelscope + strlen(OWNER), repository + strlen(OLD)) == 0) ||
+                              (e->hugging_face && strcmp(e->hugging_face, repository) == 0)))
+            return e;
+    }
+    return NULL;
+}
+
+const char *pn_catalogue_hint(const char *name)
+{
+    if (strcmp(name, "paraformer-en-streaming") == 0)
+        return "no hub has a model 'paraformer-en-streaming': name a repository (OWNER/NAME) or a folder "
+               "instead";
+    return NULL;
+}
+
 const char *pn_model_kind_name(enum pn_model_kind kind)
 {
     return KINDS[kind];
@@ -141,9 +179,32 @@ int pn_model_kind_parse(const char *name, enum pn_model_kind *ret)
     return -PN_EINVAL;
 }
 
+int pn_model_kind_of_class(const char *class, enum pn_model_kind *ret)
+{
+    static const struct {
+        const char *class;
+        enum pn_model_kind kind;
+    } CLASSES[] = {
+        { "Paraformer", PN_MODEL_PARAFORMER },
+        { "BiCifParaformer", PN_MODEL_PARAFORMER },
+        { "SeacoParaformer", PN_MODEL_PARAFORMER },
+        { "ParaformerStreaming", PN_MODEL_PARAFORMER },
+        { "FsmnVADStreaming", PN_MODEL_VAD },
+        { "CTTransformer", PN_MODEL_PUNCTUATION },
+        { "CTTransformerStreaming", PN_MODEL_PUNCTUATION },
+    };
+    for (size_t i = 0; i < PN_ARRAY_LEN(CLASSES); i++)
+        if (strcmp(CLASSES[i].class, class) == 0) {
+            *ret = CLASSES[i].kind;
+            return 0;
+        }
+    return -PN_EUNSUPPORTED;
+}
+
 bool pn_model_name_ok(const char *name)
 {
-    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@";
     size_t n = strlen(name);
-    return n > 0 && n <= PN_MODEL_NAME_MAX && name[0] != '.' && name[0] != '-' && strspn(name, ALLOWED) == n;
+    return n > 0 && n <= PN_MODEL_NAME_MAX && name[0] != '.' && name[0] != '-' && name[0] != '@' &&
+           strspn(name, ALLOWED) == n;
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PN_MODEL_NAME_MAX = 64 };
+enum { PN_MODEL_NAME_MAX = 128 };
 
 enum pn_model_kind {
     PN_MODEL_WHISPER,
@@ -51,11 +51,22 @@ struct pn_catalogue_entry {
 /* By name or alias; NULL when there is none. */
 const struct pn_catalogue_entry *pn_catalogue_find(const char *name);
 const struct pn_catalogue_entry *pn_catalogue_at(size_t i); /* NULL past the end */
-const char *pn_model_kind_name(enum pn_model_kind kind);    /* "whisper" */
+/* The FunASR model of this repository of ModelScope (owner iic, or damo as it was) or the Hugging Face hub.
+ */
+const struct pn_catalogue_entry *pn_catalogue_find_repository(const char *repository);
+/* What to say of a name that people know from elsewhere, but that no hub has anything for; NULL for others.
+ */
+const char *pn_catalogue_hint(const char *name);
+/* Files of a FunASR repository that is not in the catalogue, as pn_catalogue_entry.folder. */
+extern const char *const pn_funasr_folder[];
+const char *pn_model_kind_name(enum pn_model_kind kind); /* "whisper" */
 /* "whisper", ...; -PN_EINVAL for others. */
 PN_MUST_CHECK int pn_model_kind_parse(const char *name, enum pn_model_kind *ret);
-/* Letters, digits, '.', '_' and '-', at most PN_MODEL_NAME_MAX, not beginning with '.' or '-': a name that is
- * safe as that of a file. */
+/* What models of this class of FunASR are ("ParaformerStreaming"); -PN_EUNSUPPORTED for classes that Pinna
+ * does not know. */
+PN_MUST_CHECK int pn_model_kind_of_class(const char *class, enum pn_model_kind *ret);
+/* Letters, digits, '.', '_', '-' and '@', at most PN_MODEL_NAME_MAX, not beginning with '.' or '-': a name
+ * that is safe as that of a file. */
 bool pn_model_name_ok(const char *name);
 
 #endif

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FOLDER_PATH_MAX = 4096, CLASS_MAX = 64 };
+enum { FOLDER_PATH_MAX = 4096 };
 
 struct pn_funasr {
     struct pn_config_tree *config;
@@ -60,7 +60,7 @@ static int parse_config(const char *folder, const char *name, struct pn_str text
     if (!class[0])
         r = is_old(folder) ? refuse_old(folder, err)
                            : pn_fail(err, PN_EFORMAT, "%.100s/%.60s names no model: class", folder, name);
-    else if (strlen(class) >= CLASS_MAX)
+    else if (strlen(class) >= PN_FUNASR_CLASS_MAX)
         r = pn_fail(err, PN_EFORMAT, "%.100s/%.60s: the name of the class is too long", folder, name);
     if (r < 0)
         pn_config_tree_free(t);
@@ -82,25 +82,26 @@ static int read_config(const struct pn_funasr_files *files, struct pn_config_tre
     return r;
 }
 
-int pn_funasr_class_of(const char *folder, char ret[64], struct pn_err *err)
+int pn_funasr_class_of(const char *folder, char ret[PN_FUNASR_CLASS_MAX], struct pn_err *err)
 {
     struct pn_funasr_files files;
     struct pn_config_tree *t = NULL;
     int r = pn_funasr_files_find(folder, &files, err);
     if (r < 0 || (r = read_config(&files, &t, err)) < 0)
         return r;
-    (void)snprintf(ret, CLASS_MAX, "%s", pn_config_tree_str(t, "model", ""));
+    (void)snprintf(ret, PN_FUNASR_CLASS_MAX, "%s", pn_config_tree_str(t, "model", ""));
     pn_config_tree_free(t);
     return 0;
 }
 
 bool pn_funasr_is_folder(const char *folder)
 {
-    char class[CLASS_MAX];
-    if (pn_funasr_has(folder, "config.json") && !pn_funasr_has(folder, "model.pt"))
+    char class[PN_FUNASR_CLASS_MAX];
+    bool weights = pn_funasr_has(folder, "model.pt");
+    if (pn_funasr_has(folder, "config.json") && !weights)
         return false;
     return pn_funasr_class_of(folder, class, NULL) == 0 ||
-           (is_old(folder) && pn_funasr_has(folder, "config.yaml"));
+           (pn_funasr_has(folder, "config.yaml") && (weights || is_old(folder)));
 }
 
 /* ---- the other files ---- */

@@ -8,6 +8,8 @@
 
 #include "model/checkpoint.h"
 
+enum { PN_FUNASR_CLASS_MAX = 64 }; /* bytes of the name of a class, with its NUL */
+
 struct pn_funasr;
 
 /* -PN_ENOTFOUND (no such folder, no config.yaml or model.pt in it), -PN_EFORMAT, -PN_EUNSUPPORTED (a folder
@@ -15,11 +17,12 @@ struct pn_funasr;
  * it. */
 PN_MUST_CHECK int pn_funasr_open(const char *folder, struct pn_funasr **ret, struct pn_err *err);
 struct pn_funasr *pn_funasr_close(struct pn_funasr *m); /* accepts NULL, returns NULL */
-/* Whether `folder` looks like one: config.yaml with a `model:` and no config.json of Hugging Face. Cheap. */
+/* Whether `folder` looks like one, broken or from before v2.0 as it may be: config.yaml with a `model:` or
+ * beside model.pt or model.pb, and not a config.json of Hugging Face instead. Cheap. */
 bool pn_funasr_is_folder(const char *folder);
 /* The class named in config.yaml ("ParaformerStreaming") without opening the weights; fills `ret`.
  * -PN_ENOTFOUND, -PN_EFORMAT. */
-PN_MUST_CHECK int pn_funasr_class_of(const char *folder, char ret[64], struct pn_err *err);
+PN_MUST_CHECK int pn_funasr_class_of(const char *folder, char ret[PN_FUNASR_CLASS_MAX], struct pn_err *err);
 
 const char *pn_funasr_class(const struct pn_funasr *m); /* "ParaformerStreaming" */
 /* Values of config.yaml by dotted key ("encoder_conf.output_size"); what is not there, or is null, gives

@@ -35,8 +35,9 @@ static bool has(const char *folder, const char *name)
 
 bool pn_is_model_folder(const char *path)
 {
-    if (has(path, "config.json"))
-        return has(path, "model.safetensors") || has(path, "model.safetensors.index.json");
+    if (has(path, "config.json") &&
+        (has(path, "model.safetensors") || has(path, "model.safetensors.index.json")))
+        return true;
     return has(path, "config.yaml") && has(path, "model.pt");
 }
 
@@ -72,7 +73,7 @@ bool pn_whisper_cache_find(const char *name, char path[PN_MODEL_PATH_MAX])
            is_whole_zip(path);
 }
 
-/* ---- the Hugging Face hub: models--OWNER--NAME/{refs/main,snapshots/COMMIT/} ---- */
+/* ---- the Hugging Face hub: models--OWNER--NAME/{refs/REVISION,snapshots/COMMIT/} ---- */
 
 static bool hugging_face_cache(char path[PN_MODEL_PATH_MAX])
 {
@@ -85,14 +86,14 @@ static bool hugging_face_cache(char path[PN_MODEL_PATH_MAX])
     return home_or("XDG_CACHE_HOME", ".cache", cache) && pn_path_printf(path, "%s/huggingface/hub", cache);
 }
 
-/* The commit that refs/main names; false when there is none or it is no plain name. */
-static bool read_commit(const char *repo, char commit[PN_MODEL_NAME_MAX + 1])
+/* The commit that a reference ("main") names; false when there is none or it is no plain name. */
+static bool read_commit(const char *repo, const char *ref, char commit[PN_MODEL_NAME_MAX + 1])
 {
     char path[PN_MODEL_PATH_MAX];
     struct pn_buf text;
     pn_buf_init(&text, 256);
     bool ok =
-        pn_path_printf(path, "%s/refs/main", repo) && pn_file_read(path, &text, NULL) == 0 &&
+        pn_path_printf(path, "%s/refs/%s", repo, ref) && pn_file_read(path, &text, NULL) == 0 &&
         pn_str_copy(commit, PN_MODEL_NAME_MAX + 1, pn_str_trim((struct pn_str){ text.ptr, text.len })) == 0 &&
         pn_model_name_ok(commit);
     pn_buf_done(&text);
@@ -119,17 +120,17 @@ static bool newest_snapshot(const char *repo, char path[PN_MODEL_PATH_MAX])
     return found;
 }
 
-bool pn_hugging_face_find(const char *repository, char path[PN_MODEL_PATH_MAX])
+bool pn_hugging_face_find(const char *repository, const char *revision, char path[PN_MODEL_PATH_MAX])
 {
     char cache[PN_MODEL_PATH_MAX], repo[PN_MODEL_PATH_MAX], commit[PN_MODEL_NAME_MAX + 1];
     const char *slash = strchr(repository, '/');
     if (!slash || !hugging_face_cache(cache) ||
         !pn_path_printf(repo, "%s/models--%.*s--%s", cache, (int)(slash - repository), repository, slash + 1))
         return false;
-    if (read_commit(repo, commit) && pn_path_printf(path, "%s/snapshots/%s", repo, commit) &&
-        pn_is_model_folder(path))
+    if (read_commit(repo, revision[0] ? revision : "main", commit) &&
+        pn_path_printf(path, "%s/snapshots/%s", repo, commit) && pn_is_model_folder(path))
         return true;
-    return newest_snapshot(repo, path);
+    return !revision[0] && newest_snapshot(repo, path);
 }
 
 /* ---- ModelScope: [hub/][models/]OWNER/NAME, where '.' in the name is written "___" ---- */
@@ -146,16 +147,33 @@ static bool modelscope_name(const char *name, char out[PN_MODEL_PATH_MAX])
     return *name == '\0';
 }
 
-static bool modelscope_folder(const char *cache, const char *owner, const char *name, char *path)
+/* The client notes in .mv what it fetched: "Revision:v2.0.4,CreatedAt:1708418239". */
+static bool is_revision(const char *folder, const char *revision)
+{
+    static const char KEY[] = "Revision:";
+    char path[PN_MODEL_PATH_MAX];
+    struct pn_buf text;
+    pn_buf_init(&text, 4096);
+    bool ok = pn_path_printf(path, "%s/.mv", folder) && pn_file_read(path, &text, NULL) == 0;
+    const char *at = ok && text.len > 0 ? strstr(text.ptr, KEY) : NULL; /* text has a NUL behind it */
+    size_t n = at ? strcspn(at + strlen(KEY), ", \t\r\n") : 0;
+    ok = at && pn_str_is((struct pn_str){ at + strlen(KEY), n }, revision);
+    pn_buf_done(&text);
+    return ok;
+}
+
+static bool modelscope_folder(const char *cache, const char *owner, const char *name, const char *revision,
+                              char *path)
 {
     static const char *const BELOW[] = { "models/", "", "hub/models/", "hub/" };
     for (size_t i = 0; i < PN_ARRAY_LEN(BELOW); i++)
-        if (pn_path_printf(path, "%s/%s%s/%s", cache, BELOW[i], owner, name) && pn_is_model_folder(path))
+        if (pn_path_printf(path, "%s/%s%s/%s", cache, BELOW[i], owner, name) && pn_is_model_folder(path) &&
+            (!revision[0] || is_revision(path, revision)))
             return true;
     return false;
 }
 
-bool pn_modelscope_find(const char *repository, char path[PN_MODEL_PATH_MAX])
+bool pn_modelscope_find(const char *repository, const char *revision, char path[PN_MODEL_PATH_MAX])
 {
     char cache[PN_MODEL_PATH_MAX], name[PN_MODEL_PATH_MAX], owner[PN_MODEL_NAME_MAX + 1];
     const char *slash = strchr(repository, '/');
@@ -163,7 +181,8 @@ bool pn_modelscope_find(const char *repository, char path[PN_MODEL_PATH_MAX])
         !modelscope_name(slash + 1, name) ||
         pn_str_copy(owner, sizeof(owner), (struct pn_str){ repository, (size_t)(slash - repository) }) < 0)
         return false;
-    if (modelscope_folder(cache, owner, name, path))
+    if (modelscope_folder(cache, owner, name, revision, path))
         return true;
-    return strcmp(owner, "iic") == 0 && modelscope_folder(cache, "damo", name, path); /* its older name */
+    const char *other = strcmp(owner, "iic") == 0 ? "damo" : strcmp(owner, "damo") == 0 ? "iic" : NULL;
+    return other && modelscope_folder(cache, other, name, revision, path); /* one owner, renamed */
 }

@@ -12,9 +12,9 @@ bool pn_is_model_file(const char *path);
 /* A folder with weights and their configuration: Hugging Face's or FunASR's layout. */
 bool pn_is_model_folder(const char *path);
 /* Write the path of a complete copy and return true, or leave nothing to rely on in `path`. `repository` is
- * "OWNER/NAME". */
+ * "OWNER/NAME"; `revision` "" takes any, else only a copy that is known to be of this one. */
 bool pn_whisper_cache_find(const char *name, char path[PN_MODEL_PATH_MAX]);
-bool pn_hugging_face_find(const char *repository, char path[PN_MODEL_PATH_MAX]);
-bool pn_modelscope_find(const char *repository, char path[PN_MODEL_PATH_MAX]);
+bool pn_hugging_face_find(const char *repository, const char *revision, char path[PN_MODEL_PATH_MAX]);
+bool pn_modelscope_find(const char *repository, const char *revision, char path[PN_MODEL_PATH_MAX]);
 
 #endif

@@ -5,6 +5,7 @@
 #include "model/caches.h"
 #include "model/checkpoint.h"
 #include "model/copy.h"
+#include "model/funasr.h"
 #include "model/hubs.h"
 #include "model/lock.h"
 #include "model/part_file.h"
@@ -43,23 +44,26 @@ static int go_on(void *ctx)
 
 /* ---- what it is ---- */
 
-/* FunASR's folders hold a checkpoint model.pt beside config.yaml. */
-static int open_checkpoint(const struct import *im, struct pn_checkpoint **ret)
+/* A FunASR folder: all of its files are read. */
+static int examine_funasr(struct import *im)
 {
-    char path[PN_MODEL_PATH_MAX];
-    struct stat st;
-    if (pn_path_printf(path, "%s/config.yaml", im->source) && stat(path, &st) == 0 &&
-        pn_path_printf(path, "%s/model.pt", im->source) && stat(path, &st) == 0)
-        return pn_checkpoint_open(path, ret, im->err);
-    return pn_checkpoint_open(im->source, ret, im->err);
+    struct pn_funasr *m = NULL;
+    enum pn_model_kind kind;
+    int r = pn_funasr_open(im->source, &m, im->err);
+    if (r == 0 && pn_model_kind_of_class(pn_funasr_class(m), &kind) < 0)
+        r = pn_fail(im->err, PN_EUNSUPPORTED, "%.120s is a model of class %.64s, which Pinna does not know",
+                    im->source, pn_funasr_class(m));
+    pn_funasr_close(m);
+    im->form = PN_FORM_FOLDER;
+    return r;
 }
 
-static int examine(struct import *im)
+static int examine_checkpoint(struct import *im)
 {
     struct pn_checkpoint *c = NULL;
     struct stat st;
     int64_t n_vocab = 0;
-    int r = open_checkpoint(im, &c);
+    int r = pn_checkpoint_open(im->source, &c, im->err);
     if (r < 0)
         return r;
     if (stat(im->source, &st) == 0 && S_ISDIR(st.st_mode))
@@ -132,7 +136,7 @@ static int choose_target(struct import *im)
 static bool is_wanted(const char *name)
 {
     static const char *const OTHERS[] = { "pytorch_model", "tf_model", "flax_model", "rust_model" };
-    static const char *const ENDS[] = { ".pnk", ".part", ".tag", ".lock", ".onnx", ".msgpack", ".h5" };
+    static const char *const ENDS[] = { ".pnk", ".part", ".tag", ".lock", ".onnx", ".msgpack", ".h5", ".pb" };
     for (size_t i = 0; i < PN_ARRAY_LEN(OTHERS); i++)
         if (strncmp(name, OTHERS[i], strlen(OTHERS[i])) == 0)
             return false;
@@ -182,7 +186,7 @@ static int copy_folder(struct import *im)
 static int copy_ranks(struct import *im)
 {
     const struct pn_locate_options where = { .model_dir = im->opt->model_dir };
-    char from[PN_MODEL_PATH_MAX], to[PN_MODEL_PATH_MAX], line[160];
+    char from[PN_MODEL_PATH_MAX], to[PN_MODEL_PATH_MAX], line[256];
     if (!im->ranks || pn_rank_file_locate(im->ranks, NULL, &where, to, sizeof(to), NULL) == 0)
         return 0;
     if (pn_rank_file_locate(im->ranks, im->source, &where, from, sizeof(from), NULL) == 0)
@@ -213,7 +217,7 @@ static int import_model(struct import *im, const char *name)
     struct pn_lock lock;
     int r = choose_name(im, name);
     if (r == 0)
-        r = examine(im);
+        r = pn_funasr_is_folder(im->source) ? examine_funasr(im) : examine_checkpoint(im);
     if (r == 0)
         r = choose_target(im); /* before anything is made */
     if (r == 0)

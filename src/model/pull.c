@@ -7,6 +7,7 @@
 #include "model/download.h"
 #include "model/hubs.h"
 #include "model/lock.h"
+#include "model/model_ref.h"
 #include "model/part_file.h"
 #include "model/source.h"
 
@@ -25,7 +26,10 @@ enum { SPARE_MB = 64 };
 
 struct pull {
     const struct pn_pull_options *opt;
+    struct pn_model_ref ref;      /* of the name that was asked for */
+    struct pn_catalogue_entry id; /* of a repository that no catalogue has */
     const struct pn_catalogue_entry *e;
+    const char *name; /* of the model in MODEL_DIR */
     struct pn_arena *arena;
     char dir[PN_MODEL_PATH_MAX];
     struct pn_pull_progress at;
@@ -45,7 +49,8 @@ struct pn_pull_options pn_pull_options_of(const struct pn_config *c)
 const struct pn_catalogue_entry *pn_pull_find(const struct pn_pull_options *opt, const char *name)
 {
     const struct pn_catalogue_entry *e = pn_mirror_find(opt->mirror, name);
-    return e ? e : pn_catalogue_find(name);
+    struct pn_model_ref ref;
+    return e || pn_model_ref_parse(name, &ref) < 0 ? e : ref.e;
 }
 
 /* ---- what the caller sees ---- */
@@ -121,7 +126,7 @@ static int fetch_plain_file(struct pull *p, const struct pn_source_file *f)
 
 static bool partial_path(const struct pull *p, int source, char path[PN_MODEL_PATH_MAX])
 {
-    return pn_path_printf(path, "%s/.%s.%d.partial", p->dir, p->e->name, source);
+    return pn_path_printf(path, "%s/.%s.%d.partial", p->dir, p->name, source);
 }
 
 /* What was begun and is not needed any more. */
@@ -137,7 +142,7 @@ static int publish_folder(struct pull *p, const char *partial)
     char path[PN_MODEL_PATH_MAX];
     if (!pn_is_model_folder(partial))
         return pn_fail(p->err, PN_EFORMAT, "what came makes no model: its weights or settings are missing");
-    if (!pn_path_printf(path, "%s/%s", p->dir, p->e->name))
+    if (!pn_path_printf(path, "%s/%s", p->dir, p->name))
         return pn_fail(p->err, PN_ELIMIT, "the path %.100s... is too long", p->dir);
     if (rename(partial, path) < 0)
         return pn_fail_errno(p->err, "cannot rename the download to %.100s", path);
@@ -223,15 +228,15 @@ static int try_source(struct pull *p, struct pn_source *s, int source, struct pn
 
 static void note_failure(struct pull *p, const struct pn_source *s, const struct pn_err *err)
 {
-    char line[400];
-    snprintf(line, sizeof(line), "%s cannot be had from %s: %s", p->e->name, s->label, err->text);
+    char line[480];
+    snprintf(line, sizeof(line), "%.130s cannot be had from %s: %s", p->name, s->label, err->text);
     on_note(p, line);
 }
 
 static int fetch_model(struct pull *p, struct pn_source sources[PN_SOURCES_MAX])
 {
     struct pn_err first = { 0 };
-    int n = pn_sources(p->e, p->opt, p->arena, sources), r = -PN_ENOTFOUND, tried = 0;
+    int n = pn_sources(p->e, p->ref.revision, p->opt, p->arena, sources), r = -PN_ENOTFOUND, tried = 0;
     if (n < 0)
         return pn_fail(p->err, PN_ENOMEM, "no memory to get a model");
     for (int i = 0; i < n && (i == 0 || !is_final(r)); i++) {
@@ -268,8 +273,8 @@ static int check_room(struct pull *p)
         room += st.st_size;
     if (room >= p->e->size)
         return 0;
-    return pn_fail(p->err, PN_EIO, "no room in %.100s: %s needs %lld MB, %lld MB are free", p->dir,
-                   p->e->name, (long long)(p->e->size / 1000000), (long long)(room / 1000000));
+    return pn_fail(p->err, PN_EIO, "no room in %.100s: %.90s needs %lld MB, %lld MB are free", p->dir,
+                   p->name, (long long)(p->e->size / 1000000), (long long)(room / 1000000));
 }
 
 /* ---- the whole ---- */
@@ -320,7 +325,7 @@ static int get(struct pull *p, const char *name, char *path, size_t cap)
     int r = pn_model_dir(&where, p->dir, sizeof(p->dir), p->err);
     if (r == 0)
         r = pn_make_dirs(p->dir, p->err);
-    if (r == 0 && !pn_path_printf(lock_path, "%s/.%s", p->dir, p->e->name))
+    if (r == 0 && !pn_path_printf(lock_path, "%s/.%s", p->dir, p->name))
         r = pn_fail(p->err, PN_ELIMIT, "the path %.100s... is too long", p->dir);
     if (r == 0)
         r = pn_lock_take(&lock, lock_path, &watch, p->err);
@@ -331,6 +336,45 @@ static int get(struct pull *p, const char *name, char *path, size_t cap)
     return r;
 }
 
+/* ModelScope's owners are on ModelScope; the others may be on either hub. */
+static void describe_repository(struct pull *p)
+{
+    const char *id = p->ref.repository;
+    bool modelscope = strncmp(id, "iic/", 4) == 0 || strncmp(id, "damo/", 5) == 0;
+    p->id = (struct pn_catalogue_entry){ .name = p->ref.name,
+                                         .kind = PN_MODEL_PARAFORMER,
+                                         .languages = "?",
+                                         .modelscope = id,
+                                         .hugging_face = modelscope ? NULL : id,
+                                         .folder = pn_funasr_folder };
+    p->e = &p->id;
+}
+
+/* What is to be had under this name: the mirror's, the catalogue's, or a repository. p->e NULL: nothing. */
+static void choose_entry(struct pull *p, const char *name)
+{
+    p->e = pn_mirror_find(p->opt->mirror, name);
+    if (!p->e && pn_model_ref_parse(name, &p->ref) == 0) {
+        p->e = p->ref.e;
+        if (!p->e && p->ref.repository[0])
+            describe_repository(p);
+    }
+    p->name = p->ref.name[0] ? p->ref.name : p->e ? p->e->name : name;
+}
+
+static int check_name(const struct pull *p, const char *name)
+{
+    if (pn_catalogue_hint(name))
+        return pn_fail(p->err, PN_ENOTFOUND, "%s", pn_catalogue_hint(name));
+    if (!p->e)
+        return pn_fail(p->err, PN_ENOTFOUND,
+                       "there is no model '%.64s'; pinna pull --list tells what there is", name);
+    if (p->ref.revision[0] && !p->e->modelscope)
+        return pn_fail(p->err, PN_ENOTFOUND, "model '%.64s' has no revisions: ask for it without '@%.64s'",
+                       p->e->name, p->ref.revision);
+    return 0;
+}
+
 int pn_pull(const char *name, const struct pn_pull_options *opt, char *path, size_t cap, struct pn_err *err)
 {
     struct pull *p = calloc(1, sizeof(*p));
@@ -339,17 +383,14 @@ int pn_pull(const char *name, const struct pn_pull_options *opt, char *path, siz
         return pn_fail(err, PN_ENOMEM, "no memory to get a model");
     }
     p->opt = opt;
-    p->e = pn_pull_find(opt, name);
     p->err = err;
     p->at = (struct pn_pull_progress){ .file = name, .i = 1, .n = 1, .total = -1 };
-    int r;
-    if (locate(p, name, path, cap) == 0)
+    choose_entry(p, name);
+    int r = locate(p, name, path, cap);
+    if (r == 0)
         r = complete(p, path);
-    else if (p->e)
+    else if ((r = check_name(p, name)) == 0)
         r = get(p, name, path, cap);
-    else
-        r = pn_fail(err, PN_ENOTFOUND, "there is no model '%.64s'; pinna pull --list tells what there is",
-                    name);
     pn_arena_free(p->arena);
     free(p);
     return r;

@@ -32,12 +32,12 @@ enum pn_pulled { PN_PULLED_NOW, PN_PULLED_BEFORE };
 
 /* What the settings say; mirror, ctx, progress and note are left empty. Borrows the strings. */
 struct pn_pull_options pn_pull_options_of(const struct pn_config *c);
-/* Makes model `name` available, with the rank file that it needs, unless it is (PN_PULLED_BEFORE); writes
- * where it is. Sources are tried in turn. -PN_ENOTFOUND: unknown name, or no source has it; -PN_EUNSUPPORTED:
- * offline; else as pn_download(). */
+/* Makes the model of this name (model_ref.h) available, with the rank file that it needs, unless it is
+ * (PN_PULLED_BEFORE); writes where it is. Sources are tried in turn. -PN_ENOTFOUND: unknown name, or no
+ * source has it; -PN_EUNSUPPORTED: offline; else as pn_download(). */
 PN_MUST_CHECK int pn_pull(const char *name, const struct pn_pull_options *opt, char *path, size_t cap,
                           struct pn_err *err);
-/* The entry of this name: the mirror's, else the built-in one; NULL. */
+/* The entry of this name: the mirror's, else the built-in one, whatever the revision; NULL. */
 const struct pn_catalogue_entry *pn_pull_find(const struct pn_pull_options *opt, const char *name);
 
 #endif

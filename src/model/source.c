@@ -10,6 +10,7 @@
 
 struct builder {
     const struct pn_pull_options *opt;
+    const char *revision; /* "": the newest */
     struct pn_arena *arena;
     struct pn_source *s;
     bool failed; /* no memory */
@@ -37,7 +38,8 @@ static int trimmed(const char *url) /* length without slashes at the end */
 static const char *hf_url(struct builder *b, const char *repository, const char *file)
 {
     const char *end = b->opt->hf_endpoint;
-    return pn_arena_printf(b->arena, "%.*s/%s/resolve/main/%s", trimmed(end), end, repository, file);
+    return pn_arena_printf(b->arena, "%.*s/%s/resolve/%s/%s", trimmed(end), end, repository,
+                           b->revision[0] ? b->revision : "main", file);
 }
 
 /* A constant address with the mirrors put in. */
@@ -90,26 +92,26 @@ static void add_ggml(struct builder *b, const struct pn_catalogue_entry *e)
 
 static void add_modelscope(struct builder *b, const struct pn_catalogue_entry *e)
 {
-    const char *end = b->opt->modelscope_endpoint;
+    const char *end = b->opt->modelscope_endpoint, *revision = b->revision[0] ? b->revision : "master";
     int n = trimmed(end);
     b->s->label = "ModelScope";
     b->s->is_folder = true;
-    b->s->list_url = pn_arena_printf(
-        b->arena, "%.*s/api/v1/models/%s/repo/files?Revision=master&Recursive=True", n, end, e->modelscope);
+    b->s->list_url = pn_arena_printf(b->arena, "%.*s/api/v1/models/%s/repo/files?Revision=%s&Recursive=True",
+                                     n, end, e->modelscope, revision);
     b->failed |= !b->s->list_url;
     for (const char *const *f = e->folder; *f; f++)
         add(b, *f,
-            pn_arena_printf(b->arena, "%.*s/api/v1/models/%s/repo?Revision=master&FilePath=%s", n, end,
-                            e->modelscope, *f + (**f == '?')),
+            pn_arena_printf(b->arena, "%.*s/api/v1/models/%s/repo?Revision=%s&FilePath=%s", n, end,
+                            e->modelscope, revision, *f + (**f == '?')),
             NULL, -1);
 }
 
-int pn_sources(const struct pn_catalogue_entry *e, const struct pn_pull_options *opt, struct pn_arena *arena,
-               struct pn_source sources[PN_SOURCES_MAX])
+int pn_sources(const struct pn_catalogue_entry *e, const char *revision, const struct pn_pull_options *opt,
+               struct pn_arena *arena, struct pn_source sources[PN_SOURCES_MAX])
 {
-    struct builder b = { .opt = opt, .arena = arena, .s = sources };
+    struct builder b = { .opt = opt, .revision = revision, .arena = arena, .s = sources };
     memset(sources, 0, PN_SOURCES_MAX * sizeof(*sources));
-    if (e->n_files > 0) {
+    if (e->n_files > 0 && !revision[0]) {
         b.s->label = "its server";
         b.s->is_folder = e->is_folder;
         add_files(&b, e, e == pn_catalogue_find(e->name));
@@ -119,7 +121,7 @@ int pn_sources(const struct pn_catalogue_entry *e, const struct pn_pull_options 
         add_modelscope(&b, e);
         b.s++;
     }
-    if (e->sha256) {
+    if (e->sha256 && !revision[0]) {
         add_openai(&b, e);
         b.s++;
     }
@@ -127,7 +129,7 @@ int pn_sources(const struct pn_catalogue_entry *e, const struct pn_pull_options 
         add_hugging_face(&b, e);
         b.s++;
     }
-    if (e->sha1 && b.s < sources + PN_SOURCES_MAX) {
+    if (e->sha1 && !revision[0] && b.s < sources + PN_SOURCES_MAX) {
         add_ggml(&b, e);
         b.s++;
     }
@@ -172,6 +174,10 @@ static int take_all_listed(struct pn_source *s, const json_t *files, struct pn_a
         const json_t *listed = find_listed(files, f.path);
         if (!listed && f.optional)
             continue;
+        if (!listed && find_listed(files, "model.pb"))
+            return pn_fail(
+                err, PN_EUNSUPPORTED,
+                "the repository has a model from before v2.0 (model.pb): ask for a later revision");
         if (!listed)
             return pn_fail(err, PN_ENOTFOUND, "the repository has no %s", f.path);
         int r = take_listed(&f, listed, arena, err);

@@ -25,12 +25,14 @@ struct pn_source {
     size_t n;
 };
 
-/* The sources of `e` in the order of preference; all memory is the arena's. Returns how many, or
- * -PN_ENOMEM. */
-PN_MUST_CHECK int pn_sources(const struct pn_catalogue_entry *e, const struct pn_pull_options *opt,
-                             struct pn_arena *arena, struct pn_source sources[PN_SOURCES_MAX]);
+/* The sources of `e` in the order of preference; all memory is the arena's. With a `revision` ("": the
+ * newest) only those that have revisions. Returns how many, or -PN_ENOMEM. */
+PN_MUST_CHECK int pn_sources(const struct pn_catalogue_entry *e, const char *revision,
+                             const struct pn_pull_options *opt, struct pn_arena *arena,
+                             struct pn_source sources[PN_SOURCES_MAX]);
 /* Takes sizes and digests of the files from ModelScope's listing; files that are optional and not in it are
- * dropped. -PN_EFORMAT, -PN_ENOTFOUND (a needed file is missing), -PN_ENOMEM. */
+ * dropped. -PN_EFORMAT, -PN_ENOTFOUND (a needed file is missing), -PN_EUNSUPPORTED (a FunASR model from
+ * before v2.0), -PN_ENOMEM. */
 PN_MUST_CHECK int pn_source_read_listing(struct pn_source *s, struct pn_str json, struct pn_arena *arena,
                                          struct pn_err *err);
 

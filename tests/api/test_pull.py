@@ -446,17 +446,31 @@ def test_folder_goes_on_file_by_file(run, models, web):
     assert leftovers(models) == ["tiny"]
 
 
-MODELSCOPE = "/api/v1/models/iic/speech_fsmn_vad_zh-cn-16k-common-pytorch/repo"
+FSMN_VAD = "iic/speech_fsmn_vad_zh-cn-16k-common-pytorch"
+STREAMING = "iic/speech_paraformer-large_asr_nat-zh-cn-16k-common-vocab8404-online"
+PARAFORMER_FILES = ("config.yaml", "tokens.json", "am.mvn", "seg_dict", "model.pt")
 
 
-def serve_modelscope(web, files, listed=None):
+def toy_files(names=PARAFORMER_FILES):
+    return {name: toy_bytes(3000, i) for i, name in enumerate(names)}
+
+
+def modelscope_path(repository, name, revision="master"):
+    return f"/api/v1/models/{repository}/repo?Revision={revision}&FilePath={name}"
+
+
+def serve_modelscope(web, files, listed=None, repository=FSMN_VAD, revision="master"):
     entries = [
         {"Name": n, "Path": n, "Type": "blob", "Size": len(b), "Sha256": sha256(b)} for n, b in (listed or files).items()
     ]
     listing = {"Code": 200, "Success": True, "Data": {"Files": entries}}
-    web.put(f"{MODELSCOPE}/files?Revision=master&Recursive=True", json.dumps(listing).encode())
+    web.put(f"/api/v1/models/{repository}/repo/files?Revision={revision}&Recursive=True", json.dumps(listing).encode())
     for name, body in files.items():
-        web.put(f"{MODELSCOPE}?Revision=master&FilePath={name}", body)
+        web.put(modelscope_path(repository, name, revision), body)
+
+
+def contents(folder):
+    return {f.name: f.read_bytes() for f in folder.iterdir()}
 
 
 def test_modelscope(run, models, web):
@@ -476,9 +490,101 @@ def test_modelscope_sends_wrong_bytes(run, models, web):
 
 @pytest.mark.parametrize("listing", [b"", b"{", b'{"Data": 1}', b'{"Data": {"Files": [1, {"Path": 2}]}}', b"[" * 100_000])
 def test_modelscope_sends_nonsense(run, models, web, listing):
-    web.put(f"{MODELSCOPE}/files?Revision=master&Recursive=True", listing)
+    web.put(f"/api/v1/models/{FSMN_VAD}/repo/files?Revision=master&Recursive=True", listing)
     run("pull", "fsmn-vad", status=3)
     assert leftovers(models) == []
+
+
+def test_modelscope_goes_on_where_it_broke_off(run, models, web):
+    files = toy_files()
+    serve_modelscope(web, files, repository=STREAMING)
+    path = modelscope_path(STREAMING, "model.pt")
+    web.put(path, files["model.pt"], cut=[1000, None])
+    p = run("pull", "paraformer-zh-streaming", status=0)
+    assert p.out == f"{models}/paraformer-zh-streaming\n"
+    assert contents(models / "paraformer-zh-streaming") == files
+    assert [r.range for r in web.asked(path)] == [None, "bytes=1000-"]
+    assert leftovers(models) == ["paraformer-zh-streaming"]
+
+
+def test_revision(run, models, web):
+    """A pinned revision is another model: it lies beside the newest one, and neither stands for the other."""
+    newest, pinned = toy_files(), toy_files()
+    pinned["model.pt"] = toy_bytes(3000, 77)
+    serve_modelscope(web, newest, repository=STREAMING)
+    serve_modelscope(web, pinned, repository=STREAMING, revision="v2.0.4")
+    name = "paraformer-zh-streaming"
+    assert run("pull", f"{name}@v2.0.4", status=0).out == f"{models}/{name}@v2.0.4\n"
+    assert not any("master" in r.path for r in web.requests)
+    run("pull", name, status=0)
+    assert contents(models / name) == newest and contents(models / f"{name}@v2.0.4") == pinned
+    assert found(run, f"{name}@v2.0.4") == f"{models}/{name}@v2.0.4"
+    run("pull", f"{name}@v2.0.5", status=3)
+    listed = json.loads(run("models", "--format", "json", status=0).out)["models"]
+    assert [(m["name"], m["kind"]) for m in listed] == [(name, "paraformer"), (f"{name}@v2.0.4", "paraformer")]
+
+
+def test_revision_from_the_hub(run, models, web):
+    files = toy_files()
+    for name, body in files.items():
+        web.put(f"/funasr/paraformer-zh/resolve/v2.0.4/{name}", body)
+    p = run("pull", "paraformer-zh@v2.0.4", status=0)
+    assert contents(models / "paraformer-zh@v2.0.4") == files and "ModelScope" in p.err
+
+
+@pytest.mark.parametrize("name", ["tiny@v1", "silero-vad@v2.0.4", "toy@v1", "paraformer-zh@", "paraformer-zh@a/b", "@v1"])
+def test_revision_where_there_is_none(run, toy, models, web, name):
+    env, _ = toy()
+    run("pull", name, env=env, status=3)
+    assert web.requests == [] and leftovers(models) == []
+
+
+def test_hub_when_modelscope_has_none(run, models, web):
+    files = toy_files()
+    for name, body in files.items():
+        web.put(f"/funasr/paraformer-zh-streaming/resolve/main/{name}", body)
+    p = run("pull", "paraformer-zh-streaming", status=0)
+    assert contents(models / "paraformer-zh-streaming") == files and "ModelScope" in p.err
+
+
+@pytest.mark.parametrize(
+    "asked,repository,name",
+    [
+        (FSMN_VAD, FSMN_VAD, "fsmn-vad"),
+        (FSMN_VAD.replace("iic/", "damo/"), FSMN_VAD, "fsmn-vad"),
+        ("funasr/fsmn-vad", FSMN_VAD, "fsmn-vad"),
+        ("paraformer-en-spk", "iic/speech_paraformer-large-vad-punc_asr_nat-en-16k-common-vocab10020", "paraformer-en"),
+        ("iic/some_model.v2", "iic/some_model.v2", "iic--some_model.v2"),
+    ],
+)
+def test_repositories_as_names(run, models, web, asked, repository, name):
+    files = toy_files()
+    serve_modelscope(web, files, repository=repository)
+    assert run("pull", asked, status=0).out == f"{models}/{name}\n"
+    assert (models / name / "model.pt").read_bytes() == files["model.pt"]
+    assert found(run, asked) == f"{models}/{name}"
+
+
+def test_repository_of_the_hub_as_a_name(run, models, web):
+    files = toy_files(("config.yaml", "tokens.txt", "model.pt"))
+    for name, body in files.items():
+        web.put(f"/someone/a-model/resolve/main/{name}", body)
+    assert run("pull", "someone/a-model", status=0).out == f"{models}/someone--a-model\n"
+    assert contents(models / "someone--a-model") == files
+
+
+def test_repository_from_before_v2(run, models, web):
+    files = toy_files(("config.yaml", "am.mvn", "model.pb"))
+    serve_modelscope(web, files, repository="damo/old_model")
+    p = run("pull", "damo/old_model", status=3)
+    assert "before v2.0" in p.err and leftovers(models) == []
+
+
+def test_a_name_without_a_model(run, models, web):
+    for args in (("pull", "paraformer-en-streaming"), ("transcribe", "--model", "paraformer-en-streaming", "x.wav")):
+        p = run(*args, status=3)
+        assert "OWNER/NAME" in p.err and "folder" in p.err
+    assert web.requests == []
 
 
 # offline, and what is here already
@@ -559,6 +665,24 @@ def test_modelscope_cache(run, folder, below):
     for name in ("config.yaml", "model.pt"):
         put_file(place / name)
     assert found(run, "fsmn-vad") == str(place)
+
+
+def test_modelscope_cache_of_a_revision(run, folder):
+    place = folder / ".cache/modelscope/hub/models/iic/speech_fsmn_vad_zh-cn-16k-common-pytorch"
+    for name in ("config.yaml", "model.pt"):
+        put_file(place / name)
+    put_file(place / ".mv", b"Revision:v2.0.4,CreatedAt:1708418239")
+    assert found(run, "fsmn-vad@v2.0.4") == found(run, "fsmn-vad") == str(place)
+    run("pull", "fsmn-vad@v2.0", env={"PINNA_OFFLINE": 1}, status=3)
+
+
+def test_modelscope_cache_elsewhere(run, folder):
+    """Repositories that no catalogue has, too; a dot is written as three underscores there."""
+    for root, below in (("a", "hub/models"), ("b", "models"), ("c", "")):
+        place = folder / root / below / "damo/some___model"
+        for name in ("config.yaml", "model.pt"):
+            put_file(place / name)
+        assert found(run, "iic/some.model", env={"MODELSCOPE_CACHE": folder / root}) == str(place)
 
 
 def test_order_of_places(run, folder, models):
@@ -665,7 +789,54 @@ def test_import_of_a_folder(run, folder, models):
     assert leftovers(models) == ["mine"] and not (models / "mine/linked.json").is_symlink()
 
 
-@pytest.mark.parametrize("name", [".hidden", "a/b", "-x", "x" * 65, "a b", ".."])
+def funasr_fixture(name):
+    source = ROOT.parent / "shared/fixtures/paraformer/models" / name
+    if not source.exists():
+        pytest.skip(f"{source} is not there")
+    return source
+
+
+@pytest.mark.parametrize("name,kind", [("rand-streaming", "paraformer"), ("micro-vad", "vad"), ("rand-punc", "punctuation")])
+def test_import_of_a_funasr_folder(run, folder, models, web, name, kind):
+    source = funasr_fixture(name)
+    assert run("pull", source, "--name", "mine", status=0).out == f"{models}/mine\n"
+    assert contents(models / "mine") == contents(source)
+    (here,) = json.loads(run("models", "--format", "json", status=0).out)["models"]
+    assert (here["name"], here["kind"], here["format"]) == ("mine", kind, "folder")
+    assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    "name,text,why",
+    [
+        ("model.pb", None, "before v2.0"),
+        ("config.yaml", "model: SenseVoiceSmall\n", "SenseVoiceSmall"),
+        ("config.yaml", "model: Paraformer\nx: &a 1\n", "config.yaml:2"),
+        ("am.mvn", "<AddShift> [ 1", "am.mvn"),
+        ("tokens.json", "[1]", "tokens.json"),
+        ("model.pt", "nonsense", "model.pt"),
+        ("configuration.json", '{"file_path_metas": {"init_param": "../model.pt"}}', "init_param"),
+    ],
+)
+def test_import_of_a_bad_funasr_folder(run, folder, models, name, text, why):
+    for file, body in contents(funasr_fixture("rand-streaming")).items():
+        put_file(folder / "bad" / file, body)
+    if name == "model.pb":
+        os.rename(folder / "bad/model.pt", folder / "bad/model.pb")
+    else:
+        (folder / "bad" / name).write_text(text)
+    p = run("pull", "./bad", status=3 if why in ("before v2.0", "SenseVoiceSmall") else 1)
+    assert why in p.err and leftovers(models) == []
+
+
+@pytest.mark.parametrize("name,what", [("micro-vad", "vad"), ("rand-punc-rt", "punctuation")])
+def test_models_that_are_no_recognisers(run, folder, name, what):
+    put_file(folder / "x.wav", b"RIFF")
+    p = run("transcribe", "--model", funasr_fixture(name), "x.wav", status=3)
+    assert what in p.err and "recognises no speech" in p.err
+
+
+@pytest.mark.parametrize("name", [".hidden", "a/b", "-x", "x" * 129, "a b", "..", "@x"])
 def test_names_that_cannot_be(run, folder, models, micro, name):
     put_file(folder / "mine.pt", micro)
     p = run("pull", "./mine.pt", f"--name={name}", status=1)
@@ -678,7 +849,8 @@ def test_names_that_cannot_be(run, folder, models, micro, name):
 def test_list(run, catalogue, web):
     p = run("pull", "--list", env=catalogue(toy=b"x"), status=0)
     names = [line.split()[0] for line in p.out.splitlines()]
-    for name in ("toy", "tiny", "base.en", "large-v3-turbo", "paraformer-zh", "fsmn-vad", "ct-punc", "silero-vad"):
+    for name in ("toy", "tiny", "base.en", "large-v3-turbo", "paraformer-zh", "fsmn-vad", "ct-punc",
+                 "silero-vad", "paraformer", "paraformer-zh-streaming-small", "ct-punc-c", "ct-punc-realtime"):
         assert names.count(name) == 1
     assert web.requests == []
 

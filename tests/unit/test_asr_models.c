@@ -252,7 +252,17 @@ static void test_names_are_no_paths(void **state)
     struct pn_err err;
     char path[PN_FIXTURE_PATH + 64];
     path_in(path, "two.pt");
-    const char *names[] = { path, "../one", "/etc/passwd", "one/", ".", "no such", "base" };
+    const char *names[] = { path,
+                            "../one",
+                            "/etc/passwd",
+                            "one/",
+                            ".",
+                            "no such",
+                            "someone/model",
+                            "one@..",
+                            "iic/speech_fsmn_vad_zh-cn-16k-common-pytorch",
+                            "paraformer-en-streaming",
+                            "base" };
     for (size_t i = 0; i < PN_ARRAY_LEN(names); i++)
         if (refusal(m, names[i], &err) != -PN_ENOTFOUND)
             fail_msg("%s", names[i]);

@@ -7,6 +7,7 @@
 
 #include "model/caches.h"
 #include "model/mirror.h"
+#include "model/model_ref.h"
 #include "model/source.h"
 
 #include <ctype.h>
@@ -81,10 +82,30 @@ static void test_every_entry_is_complete_and_unique(void **state)
 
 static void test_known_names(void **state)
 {
-    static const char *const NAMES[] = { "tiny",     "tiny.en",   "base",     "base.en",        "small",
-                                         "small.en", "medium",    "large-v1", "large-v3-turbo", "turbo",
-                                         "large",    "medium.en", "large-v2", "paraformer-zh",  "fsmn-vad",
-                                         "ct-punc",  "silero-vad" };
+    static const char *const NAMES[] = { "tiny",
+                                         "tiny.en",
+                                         "base",
+                                         "base.en",
+                                         "small",
+                                         "small.en",
+                                         "medium",
+                                         "large-v1",
+                                         "large-v3-turbo",
+                                         "turbo",
+                                         "large",
+                                         "medium.en",
+                                         "large-v2",
+                                         "paraformer-zh",
+                                         "fsmn-vad",
+                                         "ct-punc",
+                                         "silero-vad",
+                                         "paraformer",
+                                         "paraformer-zh-streaming",
+                                         "paraformer-zh-streaming-small",
+                                         "paraformer-en",
+                                         "paraformer-en-spk",
+                                         "ct-punc-c",
+                                         "ct-punc-realtime" };
     for (size_t i = 0; i < PN_ARRAY_LEN(NAMES); i++)
         if (!pn_catalogue_find(NAMES[i]))
             fail_msg("%s is not in the catalogue", NAMES[i]);
@@ -112,6 +133,69 @@ static void test_names(void **state)
         assert_false(pn_model_name_ok(BAD[i]));
 }
 
+static void test_references(void **state)
+{
+    static const struct {
+        const char *text, *entry, *repository, *revision, *name;
+    } CASES[] = {
+        { "base", "base", "", "", "base" },
+        { "turbo", "large-v3-turbo", "", "", "large-v3-turbo" },
+        { "ours.v2", NULL, "", "", "ours.v2" },
+        { "paraformer-zh@v2.0.4", "paraformer-zh", "", "v2.0.4", "paraformer-zh@v2.0.4" },
+        { "paraformer-en-spk@v1", "paraformer-en", "", "v1", "paraformer-en@v1" },
+        { "iic/speech_fsmn_vad_zh-cn-16k-common-pytorch", "fsmn-vad",
+          "iic/speech_fsmn_vad_zh-cn-16k-common-pytorch", "", "fsmn-vad" },
+        { "damo/speech_fsmn_vad_zh-cn-16k-common-pytorch@v2.0.4", "fsmn-vad",
+          "damo/speech_fsmn_vad_zh-cn-16k-common-pytorch", "v2.0.4", "fsmn-vad@v2.0.4" },
+        { "funasr/paraformer-zh", "paraformer-zh", "funasr/paraformer-zh", "", "paraformer-zh" },
+        { "iic/speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online", "paraformer-zh-streaming-small",
+          "iic/speech_paraformer_asr_nat-zh-cn-16k-common-vocab8404-online", "",
+          "paraformer-zh-streaming-small" },
+        { "a/b.c", NULL, "a/b.c", "", "a--b.c" },
+        { "a/b@main", NULL, "a/b", "main", "a--b@main" },
+    };
+    for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
+        struct pn_model_ref ref;
+        assert_int_equal(pn_model_ref_parse(CASES[i].text, &ref), 0);
+        assert_ptr_equal(ref.e, CASES[i].entry ? pn_catalogue_find(CASES[i].entry) : NULL);
+        assert_string_equal(ref.repository, CASES[i].repository);
+        assert_string_equal(ref.revision, CASES[i].revision);
+        assert_string_equal(ref.name, CASES[i].name);
+        assert_true(pn_model_name_ok(ref.name));
+    }
+}
+
+static void test_what_is_no_reference(void **state)
+{
+    static const char *const BAD[] = { "",      "/",    "/a",  "a/",   "a/b/c", "./a",   "../a",
+                                       "a/..",  "a b",  "@",   "@v1",  "a@",    "a@b@c", "a@../b",
+                                       "a@b/c", "a/.b", "~/a", "-a/b", "a@-b" };
+    char longest[2 * PN_MODEL_NAME_MAX + 2];
+    struct pn_model_ref ref = { .name = "as it was" };
+    for (size_t i = 0; i < PN_ARRAY_LEN(BAD); i++)
+        assert_int_equal(pn_model_ref_parse(BAD[i], &ref), -PN_EINVAL);
+    memset(longest, 'x', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(pn_model_ref_parse(longest, &ref), -PN_EINVAL);
+    longest[PN_MODEL_NAME_MAX] = '/'; /* either half is a name, but not both together */
+    assert_int_equal(pn_model_ref_parse(longest, &ref), -PN_EINVAL);
+    assert_string_equal(ref.name, "as it was");
+}
+
+static void test_classes(void **state)
+{
+    enum pn_model_kind kind = PN_MODEL_VOCABULARY;
+    assert_int_equal(pn_model_kind_of_class("SenseVoiceSmall", &kind), -PN_EUNSUPPORTED);
+    assert_int_equal(pn_model_kind_of_class("", &kind), -PN_EUNSUPPORTED);
+    assert_int_equal(kind, PN_MODEL_VOCABULARY);
+    assert_int_equal(pn_model_kind_of_class("SeacoParaformer", &kind), 0);
+    assert_int_equal(kind, PN_MODEL_PARAFORMER);
+    assert_int_equal(pn_model_kind_of_class("FsmnVADStreaming", &kind), 0);
+    assert_int_equal(kind, PN_MODEL_VAD);
+    assert_int_equal(pn_model_kind_of_class("CTTransformer", &kind), 0);
+    assert_int_equal(kind, PN_MODEL_PUNCTUATION);
+}
+
 /* ---- sources ---- */
 
 static struct pn_pull_options options(void)
@@ -128,7 +212,7 @@ static int sources_of(const char *name, const struct pn_pull_options *opt, struc
 {
     const struct pn_catalogue_entry *e = pn_pull_find(opt, name);
     assert_non_null(e);
-    return pn_sources(e, opt, arena, s);
+    return pn_sources(e, "", opt, arena, s);
 }
 
 static void test_addresses(void **state)
@@ -161,6 +245,11 @@ static void test_addresses(void **state)
     assert_string_equal(s[0].list_url,
                         "https://ms.example/api/v1/models/iic/punc_ct-transformer_cn-en-common-"
                         "vocab471067-large/repo/files?Revision=master&Recursive=True");
+    assert_int_equal(pn_sources(pn_catalogue_find("fsmn-vad"), "v2.0.4", &opt, a, s), 2);
+    assert_string_equal(s[0].files[0].url,
+                        "https://ms.example/api/v1/models/iic/speech_fsmn_vad_zh-cn-16k-common-"
+                        "pytorch/repo?Revision=v2.0.4&FilePath=config.yaml");
+    assert_string_equal(s[1].files[0].url, "https://hf.example/funasr/fsmn-vad/resolve/v2.0.4/config.yaml");
     pn_arena_free(a);
 }
 
@@ -206,6 +295,10 @@ static void test_listing(void **state)
     assert_int_equal(sources_of("fsmn-vad", &opt, a, s), 2);
     assert_int_equal(pn_source_read_listing(&s[0], PN_STR("{\"Data\":{\"Files\":[]}}"), a, &err),
                      -PN_ENOTFOUND);
+    static const char OLD[] = "{\"Data\":{\"Files\":[{\"Path\":\"config.yaml\"},{\"Path\":\"am.mvn\"},"
+                              "{\"Path\":\"model.pb\"}]}}";
+    assert_int_equal(sources_of("fsmn-vad", &opt, a, s), 2);
+    assert_int_equal(pn_source_read_listing(&s[0], pn_str(OLD), a, NULL), -PN_EUNSUPPORTED);
     pn_arena_free(a);
 }
 
@@ -226,7 +319,7 @@ static void test_mirror(void **state)
     struct pn_source s[PN_SOURCES_MAX];
     struct pn_arena *a = NULL;
     assert_int_equal(pn_arena_new(1 << 20, &a), 0);
-    assert_int_equal(pn_sources(e, &opt, a, s), 1);
+    assert_int_equal(pn_sources(e, "", &opt, a, s), 1);
     assert_string_equal(s[0].files[0].url, "https://m.example/b");
     assert_string_equal(s[0].files[0].digest, SHA);
     pn_arena_free(a);
@@ -377,6 +470,9 @@ int main(void)
         cmocka_unit_test_setup(test_every_entry_is_complete_and_unique, begin),
         cmocka_unit_test_setup(test_known_names, begin),
         cmocka_unit_test_setup(test_names, begin),
+        cmocka_unit_test_setup(test_references, begin),
+        cmocka_unit_test_setup(test_what_is_no_reference, begin),
+        cmocka_unit_test_setup(test_classes, begin),
         cmocka_unit_test_setup(test_addresses, begin),
         cmocka_unit_test_setup(test_sources_without_memory, begin),
         cmocka_unit_test_setup(test_listing, begin),
