@@ -163,9 +163,7 @@ static int load_paraformer(const struct pn_model_loader *l, const struct pn_mode
 static int no_recogniser(const struct pn_model_source *source, enum pn_model_kind kind, struct pn_err *err)
 {
     return pn_fail(err, PN_EUNSUPPORTED, "model '%.80s' is for %s and recognises no speech", source->name,
-                   kind == PN_MODEL_VAD           ? "finding speech (vad)"
-                   : kind == PN_MODEL_PUNCTUATION ? "punctuation"
-                                                  : pn_model_kind_name(kind));
+                   pn_model_kind_name(kind));
 }
 
 /* The class in its folder decides, whatever the model is called. */
@@ -193,7 +191,7 @@ int pn_model_load(const struct pn_model_loader *l, const struct pn_model_source 
     if (pn_funasr_is_folder(source->path))
         return load_funasr(l, source, ret, err);
     const struct pn_catalogue_entry *known = pn_catalogue_find(source->name);
-    if (known && known->kind != PN_MODEL_WHISPER)
+    if (known && known->kind != PN_MODEL_WHISPER && known->kind != PN_MODEL_PARAFORMER)
         return no_recogniser(source, known->kind, err);
     return load_whisper(l, source, ret, err);
 }
