@@ -288,6 +288,29 @@ int pn_funasr_tensor_of(const struct pn_funasr *m, const char *name, int n_dims,
     return 0;
 }
 
+int pn_funasr_dim(const struct pn_funasr *m, const char *name, int i, int max, int *ret, struct pn_err *err)
+{
+    const struct pn_tensor *t = pn_funasr_tensor(m, name);
+    if (!t || i >= t->n_dims)
+        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %.100s is missing or of another shape", name);
+    if (t->dim[i] < 1 || t->dim[i] > max)
+        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %.100s: dimension %lld is not in 1..%d", name,
+                       (long long)t->dim[i], max);
+    *ret = (int)t->dim[i];
+    return 0;
+}
+
+int pn_funasr_count(const struct pn_funasr *m, const char *prefix, const char *suffix, int max)
+{
+    char name[160];
+    for (int n = 0; n < max; n++) {
+        int len = snprintf(name, sizeof(name), "%s%d%s", prefix, n, suffix);
+        if (len < 0 || len >= (int)sizeof(name) || !pn_funasr_tensor(m, name))
+            return n;
+    }
+    return max;
+}
+
 size_t pn_funasr_n_tokens(const struct pn_funasr *m)
 {
     return m->tokens.n;

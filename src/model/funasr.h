@@ -46,6 +46,13 @@ const struct pn_tensor *pn_funasr_tensor(const struct pn_funasr *m, const char *
 PN_MUST_CHECK int pn_funasr_tensor_of(const struct pn_funasr *m, const char *name, int n_dims,
                                       const int64_t *dim, const struct pn_tensor **ret, struct pn_err *err);
 
+/* Dimension `i` of a tensor that has to be there, in 1..max: how sizes are read from the weights.
+ * -PN_EFORMAT. */
+PN_MUST_CHECK int pn_funasr_dim(const struct pn_funasr *m, const char *name, int i, int max, int *ret,
+                                struct pn_err *err);
+/* How many tensors "PREFIX0SUFFIX", "PREFIX1SUFFIX", ... there are, up to `max`. */
+int pn_funasr_count(const struct pn_funasr *m, const char *prefix, const char *suffix, int max);
+
 size_t pn_funasr_n_tokens(const struct pn_funasr *m);                /* 0: no token list */
 struct pn_str pn_funasr_token(const struct pn_funasr *m, size_t id); /* as in the file; "" past the end */
 int64_t pn_funasr_token_id(const struct pn_funasr *m, struct pn_str text); /* -1: none */

@@ -14,29 +14,13 @@ static const struct pn_tensor *tensor(const struct pn_funasr *f, const char *pre
     return n > 0 && n < (int)sizeof(full) ? pn_funasr_tensor(f, full) : NULL;
 }
 
-/* Blocks `prefix``i`. that have `name`, from 0 on. */
-static int count_blocks(const struct pn_funasr *f, const char *prefix, const char *name)
-{
-    char full[128];
-    int n = 0;
-    do
-        (void)snprintf(full, sizeof(full), "%s%d.%s", prefix, n, name);
-    while (pn_funasr_tensor(f, full) && ++n < MAX_BLOCKS);
-    return n;
-}
-
 /* Dimension `i` of a tensor that has to be there. */
 static int dim_of(const struct pn_funasr *f, const char *prefix, const char *name, int i, int max, int *ret,
                   struct pn_err *err)
 {
-    const struct pn_tensor *t = tensor(f, prefix, name);
-    if (!t || i >= t->n_dims)
-        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %s%s is missing or of another shape", prefix, name);
-    if (t->dim[i] < 1 || t->dim[i] > max)
-        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %s%s: dimension %lld is not in 1..%d", prefix, name,
-                       (long long)t->dim[i], max);
-    *ret = (int)t->dim[i];
-    return 0;
+    char full[128];
+    (void)snprintf(full, sizeof(full), "%s%s", prefix, name);
+    return pn_funasr_dim(f, full, i, max, ret, err);
 }
 
 /* A number of a section of the configuration ("encoder_conf"). */
@@ -82,22 +66,15 @@ static int read_stack(const struct pn_funasr *f, const char *section, const char
     return 0;
 }
 
-static int read_encoder(const struct pn_funasr *f, struct pn_pf_dims *d, struct pn_err *err)
-{
-    int r = read_stack(f, "encoder_conf", "encoder.encoders0.0.", &d->encoder, err);
-    d->encoder.n_plain = 1 + count_blocks(f, "encoder.encoders.", "norm1.weight");
-    return r;
-}
-
 /* `prefix`: "decoder." or "seaco_decoder.". */
 static int read_decoder(const struct pn_funasr *f, const char *section, const char *prefix, int size,
                         struct pn_pf_stack *s, struct pn_err *err)
 {
     char blocks[64];
     (void)snprintf(blocks, sizeof(blocks), "%sdecoders.", prefix);
-    s->n_cross = count_blocks(f, blocks, "src_attn.linear_q.weight");
+    s->n_cross = pn_funasr_count(f, blocks, ".src_attn.linear_q.weight", MAX_BLOCKS);
     (void)snprintf(blocks, sizeof(blocks), "%sdecoders2.", prefix);
-    s->n_plain = count_blocks(f, blocks, "norm1.weight");
+    s->n_plain = pn_funasr_count(f, blocks, ".norm1.weight", MAX_BLOCKS);
     (void)snprintf(blocks, sizeof(blocks), "%sdecoders.0.", prefix);
     int r = read_stack(f, section, blocks, s, err);
     if (r == 0 && s->size != size)
@@ -105,7 +82,7 @@ static int read_decoder(const struct pn_funasr *f, const char *section, const ch
     return r;
 }
 
-static int read_front_end(const struct pn_funasr *f, struct pn_pf_dims *d, struct pn_err *err)
+static int read_front_end(const struct pn_funasr *f, int width, struct pn_pf_dims *d, struct pn_err *err)
 {
     const char *window = pn_funasr_str(f, "frontend_conf.window", "hamming");
     int rate = 16000;
@@ -126,6 +103,9 @@ static int read_front_end(const struct pn_funasr *f, struct pn_pf_dims *d, struc
     pn_funasr_cmvn_shift(f, &n);
     if (n != 0 && n != (size_t)(d->n_mels * d->lfr_m))
         return pn_fail(err, PN_EFORMAT, "am.mvn holds %zu values, the front-end makes %d", n,
+                       d->n_mels * d->lfr_m);
+    if (width != d->n_mels * d->lfr_m)
+        return pn_fail(err, PN_EFORMAT, "the encoder takes %d values, the front-end makes %d", width,
                        d->n_mels * d->lfr_m);
     return 0;
 }
@@ -155,10 +135,10 @@ static int read_predictor(const struct pn_funasr *f, struct pn_pf_dims *d, struc
     return r;
 }
 
-static int read_seaco(const struct pn_funasr *f, struct pn_pf_dims *d, struct pn_err *err)
+static int read_seaco(const struct pn_funasr *f, int size, struct pn_pf_dims *d, struct pn_err *err)
 {
     int64_t no_bias;
-    int r = read_decoder(f, "seaco_decoder_conf", "seaco_decoder.", d->encoder.size, &d->seaco, err);
+    int r = read_decoder(f, "seaco_decoder_conf", "seaco_decoder.", size, &d->seaco, err);
     if (r == 0)
         r = pn_funasr_int(f, "model_conf.NO_BIAS", 0, d->n_vocab - 1, PN_MIN(8377, d->n_vocab - 1), &no_bias,
                           err);
@@ -167,36 +147,33 @@ static int read_seaco(const struct pn_funasr *f, struct pn_pf_dims *d, struct pn
     return r;
 }
 
-static bool is_known_class(const char *name)
+int pn_pf_check_class(const struct pn_funasr *f, struct pn_err *err)
 {
     static const char *const KNOWN[] = { "Paraformer", "BiCifParaformer", "SeacoParaformer",
                                          "ParaformerStreaming" };
     for (size_t i = 0; i < PN_ARRAY_LEN(KNOWN); i++)
-        if (strcmp(name, KNOWN[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(pn_funasr_class(f), KNOWN[i]) == 0)
+            return 0;
+    return pn_fail(err, PN_EUNSUPPORTED, "a model of class %.40s is no recogniser that is known",
+                   pn_funasr_class(f));
 }
 
-int pn_pf_dims_read(const struct pn_funasr *f, struct pn_pf_dims *ret, struct pn_err *err)
+int pn_pf_dims_read(const struct pn_funasr *f, const struct pn_sanm *encoder, struct pn_pf_dims *ret,
+                    struct pn_err *err)
 {
     struct pn_pf_dims d = { 0 };
-    if (!is_known_class(pn_funasr_class(f)))
-        return pn_fail(err, PN_EUNSUPPORTED, "a model of class %.40s is no recogniser that is known",
-                       pn_funasr_class(f));
-    int r = read_encoder(f, &d, err);
-    if (r == 0)
-        r = read_front_end(f, &d, err);
+    int r = read_front_end(f, encoder->in, &d, err);
     if (r == 0)
         r = read_predictor(f, &d, err);
     if (r == 0)
-        r = read_decoder(f, "decoder_conf", "decoder.", d.encoder.size, &d.decoder, err);
+        r = read_decoder(f, "decoder_conf", "decoder.", encoder->size, &d.decoder, err);
     if (r == 0)
         r = dim_of(f, "decoder.", "output_layer.weight", 0, MAX_VOCAB, &d.n_vocab, err);
     if (r == 0 && (size_t)d.n_vocab != pn_funasr_n_tokens(f))
         r = pn_fail(err, PN_EFORMAT, "the token list has %zu entries, the model %d", pn_funasr_n_tokens(f),
                     d.n_vocab);
     if (r == 0 && strcmp(pn_funasr_class(f), "SeacoParaformer") == 0)
-        r = read_seaco(f, &d, err);
+        r = read_seaco(f, encoder->size, &d, err);
     if (r == 0)
         *ret = d;
     return r;

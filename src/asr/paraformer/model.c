@@ -4,6 +4,7 @@
 
 #include "asr/pack.h"
 #include "asr/paraformer/seaco.h"
+#include "asr/sanm/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,32 +13,6 @@
 enum { LAYOUT = 1 };
 
 /* ---- parts ---- */
-
-static void add_block(struct pn_parts *p, enum pn_precision q, int in, const struct pn_pf_stack *s,
-                      struct pn_sanm_block *b)
-{
-    pn_parts_norm(p, in, "norm1", &b->norm1);
-    pn_parts_linear(p, q, 3 * s->size, in, "self_attn.linear_q_k_v", true, &b->qkv);
-    pn_parts_turned(p, s->size, s->kernel, "self_attn.fsmn_block.weight", &b->taps);
-    pn_parts_linear(p, q, s->size, s->size, "self_attn.linear_out", true, &b->out);
-    pn_parts_norm(p, s->size, "norm2", &b->norm2);
-    pn_parts_linear(p, q, s->hidden, s->size, "feed_forward.w_1", true, &b->w1);
-    pn_parts_linear(p, q, s->size, s->hidden, "feed_forward.w_2", true, &b->w2);
-}
-
-static void add_encoder(struct pn_parts *p, struct pn_paraformer *m)
-{
-    const struct pn_pf_stack *s = &m->dims.encoder;
-    for (int i = 0; i < s->n_plain; i++) {
-        if (i == 0)
-            pn_parts_prefix(p, "encoder.encoders0.0.");
-        else
-            pn_parts_prefix(p, "encoder.encoders.%d.", i - 1);
-        add_block(p, m->precision, i == 0 ? m->encoder.in : s->size, s, &m->encoder.block[i]);
-    }
-    pn_parts_prefix(p, "encoder.");
-    pn_parts_norm(p, s->size, "after_norm", &m->encoder.after);
-}
 
 static void add_feed_forward(struct pn_parts *p, enum pn_precision q, const struct pn_pf_stack *s,
                              struct pn_pf_feed_forward *ff)
@@ -88,7 +63,7 @@ static void add_lstm(struct pn_parts *p, enum pn_precision q, int size, const ch
 
 static void add_predictor(struct pn_parts *p, struct pn_paraformer *m)
 {
-    const int size = m->dims.encoder.size;
+    const int size = m->encoder.size;
     pn_parts_prefix(p, "predictor.");
     pn_parts_conv(p, PN_F32, size, size, 3, "cif_conv1d", &m->predictor.conv);
     pn_parts_values(p, 1, size, "cif_output.weight", &m->predictor.weight);
@@ -104,7 +79,7 @@ static void add_predictor(struct pn_parts *p, struct pn_paraformer *m)
 
 static void add_seaco(struct pn_parts *p, struct pn_paraformer *m)
 {
-    const int size = m->dims.encoder.size;
+    const int size = m->encoder.size;
     if (m->dims.seaco.n_cross == 0)
         return;
     pn_parts_prefix(p, "%s", "");
@@ -117,11 +92,11 @@ static void add_seaco(struct pn_parts *p, struct pn_paraformer *m)
 
 static int list_parts(struct pn_paraformer *m, struct pn_parts *p)
 {
-    add_encoder(p, m);
+    pn_sanm_parts(&m->encoder, p);
     add_predictor(p, m);
     add_decoder(p, "decoder.", &m->decoder);
     pn_parts_prefix(p, "decoder.");
-    pn_parts_linear(p, m->precision, m->dims.n_vocab, m->dims.encoder.size, "output_layer", true, &m->output);
+    pn_parts_linear(p, m->precision, m->dims.n_vocab, m->encoder.size, "output_layer", true, &m->output);
     add_seaco(p, m);
     return pn_parts_check(p);
 }
@@ -135,19 +110,9 @@ static int make_decoder(struct pn_pf_decoder *d, const struct pn_pf_stack *s, en
     return d->block ? 0 : -PN_ENOMEM;
 }
 
-static int make_stacks(struct pn_paraformer *m)
+static int make_decoders(struct pn_paraformer *m)
 {
-    const struct pn_pf_stack *s = &m->dims.encoder;
-    m->encoder = (struct pn_sanm){ .precision = m->precision,
-                                   .in = m->dims.n_mels * m->dims.lfr_m,
-                                   .size = s->size,
-                                   .heads = s->heads,
-                                   .hidden = s->hidden,
-                                   .n_blocks = s->n_plain,
-                                   .kernel = s->kernel,
-                                   .left = s->left };
-    m->encoder.block = calloc((size_t)s->n_plain, sizeof(*m->encoder.block));
-    int r = m->encoder.block ? make_decoder(&m->decoder, &m->dims.decoder, m->precision) : -PN_ENOMEM;
+    int r = make_decoder(&m->decoder, &m->dims.decoder, m->precision);
     if (r == 0 && m->dims.seaco.n_cross > 0) {
         r = make_decoder(&m->seaco.decoder, &m->dims.seaco, m->precision);
         if (r == 0 && !(m->hot_lists = pn_hot_lists_new()))
@@ -210,12 +175,16 @@ int pn_paraformer_open(const struct pn_paraformer_options *opt, struct pn_parafo
     struct pn_paraformer *m = calloc(1, sizeof(*m));
     int r = m ? pn_funasr_open(opt->path, &m->folder, err) : -PN_ENOMEM;
     if (r == 0)
-        r = pn_pf_dims_read(m->folder, &m->dims, err);
+        r = pn_pf_check_class(m->folder, err);
+    if (r == 0)
+        r = pn_sanm_measure(m->folder, opt->precision, &m->encoder, err);
+    if (r == 0)
+        r = pn_pf_dims_read(m->folder, &m->encoder, &m->dims, err);
     if (r == 0) {
         m->precision = opt->precision;
         m->streaming = strcmp(pn_funasr_class(m->folder), "ParaformerStreaming") == 0;
         set_name(m, opt);
-        r = make_stacks(m);
+        r = make_decoders(m);
     }
     if (r == 0)
         r = make_front_end(m);
@@ -237,7 +206,7 @@ struct pn_paraformer *pn_paraformer_close(struct pn_paraformer *m)
     pn_fbank_free(m->fbank);
     pn_packed_close(m->packed);
     pn_funasr_close(m->folder);
-    free(m->encoder.block);
+    pn_sanm_done(&m->encoder);
     free(m->decoder.block);
     free(m->seaco.decoder.block);
     free(m);

@@ -21,7 +21,6 @@ struct pn_pf_stack {
 };
 
 struct pn_pf_dims {
-    struct pn_pf_stack encoder; /* all of its blocks count as n_plain */
     struct pn_pf_stack decoder;
     struct pn_pf_stack seaco; /* for hot words; n_cross 0: there is none */
     int n_mels, lfr_m, lfr_n;
@@ -76,9 +75,12 @@ struct pn_pf_seaco {
     struct pn_linear output; /* [n_vocab][size] */
 };
 
-/* Reads the sizes from the folder's config.yaml and, where that says nothing or the wrong thing, from its
- * tensors. -PN_EUNSUPPORTED (another class), -PN_EFORMAT. */
-PN_MUST_CHECK int pn_pf_dims_read(const struct pn_funasr *f, struct pn_pf_dims *ret, struct pn_err *err);
+/* -PN_EUNSUPPORTED when the folder holds a model of another class. */
+PN_MUST_CHECK int pn_pf_check_class(const struct pn_funasr *f, struct pn_err *err);
+/* Reads the sizes of all but the encoder from the folder's config.yaml and, where that says nothing or the
+ * wrong thing, from its tensors. -PN_EFORMAT: also when they do not fit the encoder. */
+PN_MUST_CHECK int pn_pf_dims_read(const struct pn_funasr *f, const struct pn_sanm *encoder,
+                                  struct pn_pf_dims *ret, struct pn_err *err);
 
 struct pn_paraformer {
     char name[64];

@@ -24,7 +24,7 @@ int pn_pf_reserve(struct pn_pf_recognizer *r, size_t n)
 /* Rows whose share of one layer is about 20 ms of what two cores do. */
 static int rows_per_step(const struct pn_paraformer *p)
 {
-    const struct pn_pf_stack *s = &p->dims.encoder;
+    const struct pn_sanm *s = &p->encoder;
     double ops = 2.0 * s->size * (4.0 * s->size + 2.0 * s->hidden);
     double budget = p->precision == PN_INT8 ? 6e9 : 2e9;
     return (int)fmin(fmax(budget / ops, 64), 4096);

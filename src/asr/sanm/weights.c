@@ -6,29 +6,12 @@
 
 enum { MAX_WIDTH = 4096, MAX_HIDDEN = 16384, MAX_BLOCKS = 256, MAX_KERNEL = 63, MAX_HEAD = 128 };
 
-/* Dimension `i` of tensor `name` of block 0, which has to be there. */
+/* Dimension `i` of a tensor of block 0. */
 static int dim_of(const struct pn_funasr *f, const char *name, int i, int max, int *ret, struct pn_err *err)
 {
     char full[96];
     (void)snprintf(full, sizeof(full), "encoder.encoders0.0.%s", name);
-    const struct pn_tensor *t = pn_funasr_tensor(f, full);
-    if (!t || i >= t->n_dims)
-        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %s is missing or of another shape", full);
-    if (t->dim[i] < 1 || t->dim[i] > max)
-        return pn_fail(err, PN_EFORMAT, "model.pt: tensor %s: dimension %lld is not in 1..%d", full,
-                       (long long)t->dim[i], max);
-    *ret = (int)t->dim[i];
-    return 0;
-}
-
-static int count_blocks(const struct pn_funasr *f)
-{
-    char full[96];
-    int n = 0;
-    do
-        (void)snprintf(full, sizeof(full), "encoder.encoders.%d.norm1.weight", n);
-    while (pn_funasr_tensor(f, full) && ++n < MAX_BLOCKS);
-    return n + 1;
+    return pn_funasr_dim(f, full, i, max, ret, err);
 }
 
 static int read_sizes(const struct pn_funasr *f, struct pn_sanm *m, struct pn_err *err)
@@ -40,7 +23,7 @@ static int read_sizes(const struct pn_funasr *f, struct pn_sanm *m, struct pn_er
         r = dim_of(f, "feed_forward.w_1.weight", 0, MAX_HIDDEN, &m->hidden, err);
     if (r == 0)
         r = dim_of(f, "self_attn.fsmn_block.weight", 2, MAX_KERNEL, &m->kernel, err);
-    m->n_blocks = count_blocks(f);
+    m->n_blocks = 1 + pn_funasr_count(f, "encoder.encoders.", ".norm1.weight", MAX_BLOCKS);
     return r;
 }
 
