@@ -75,7 +75,7 @@ static int load_recognizer(const struct pn_models *m, const struct pn_model_sour
 {
     struct pn_recognizer *first = NULL;
     int r = pn_model_load(&m->loader, source, &first, err);
-    if (r == 0 && (r = pn_pipeline_new(first, ret, err)) < 0)
+    if (r == 0 && (r = pn_pipeline_new(first, NULL, ret, err)) < 0)
         first->ops->free(first);
     return r;
 }

@@ -91,9 +91,10 @@ struct pn_recognizer {
     void (*wake)(void *ctx);
     void *wake_ctx;
     /* What the pipeline has to know of it; set by its maker. */
-    bool streaming;     /* gives partial results while audio comes, not only when it has ended */
-    bool one_utterance; /* takes one utterance at a time: long audio must be cut for it */
-    bool bare_text;     /* its text has no punctuation */
+    bool streaming;      /* gives partial results while audio comes, not only when it has ended */
+    bool one_utterance;  /* takes one utterance at a time: long audio must be cut for it */
+    bool bare_text;      /* its text has no punctuation */
+    bool finds_language; /* when none is wanted */
     int window_s; /* computes audio in windows so long, so short pieces are better joined; 0: no matter */
 };
 

@@ -16,7 +16,7 @@ int pn_transcript_new(size_t limit_bytes, struct pn_transcript **ret)
         return -PN_ENOMEM;
     }
     *t = (struct pn_transcript){
-        .arena = arena, .model = "", .language = "", .task = "", .text = "", .full_text = ""
+        .arena = arena, .model = "", .language = "", .task = "", .text = "", .full_text = "", .live_text = ""
     };
     *ret = t;
     return 0;
@@ -27,6 +27,13 @@ struct pn_transcript *pn_transcript_free(struct pn_transcript *t)
     if (t)
         pn_arena_free(t->arena);
     return NULL;
+}
+
+struct pn_str pn_transcript_news(const struct pn_transcript *before, const struct pn_transcript *now)
+{
+    struct pn_str all = pn_str(now->live_text);
+    size_t shown = before ? PN_MIN(pn_str(before->live_text).len, all.len) : 0;
+    return (struct pn_str){ all.ptr + shown, all.len - shown };
 }
 
 double pn_compression_ratio(struct pn_str text)

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/attr.h"
 #include "base/error.h"
+#include "base/str.h"
 
 struct pn_word {
     const char *text;  /* as spoken order, with the leading space that joins it to the text */
@@ -40,6 +41,9 @@ struct pn_transcript {
     const char *full_text;  /* the decoder's whole output, untrimmed (spec whisper 4.12); "" elsewhere */
     const struct pn_segment *segments; /* in time order */
     size_t n_segments;
+    /* Live: all text that was ever sure enough to be shown. It only grows, whatever is corrected later: that
+     * of a later snapshot begins with it. "" elsewhere. */
+    const char *live_text;
     bool word_times; /* words were asked for: writers show them */
     bool final;      /* no more will come */
 };
@@ -47,6 +51,8 @@ struct pn_transcript {
 /* An empty transcript over a fresh arena; the maker fills it, then hands it over. */
 PN_MUST_CHECK int pn_transcript_new(size_t limit_bytes, struct pn_transcript **ret);
 struct pn_transcript *pn_transcript_free(struct pn_transcript *t); /* accepts NULL, returns NULL */
+/* What `now` adds to the live text that was shown of the same stream with `before` (NULL: nothing was). */
+struct pn_str pn_transcript_news(const struct pn_transcript *before, const struct pn_transcript *now);
 /* Whisper's measure: bytes of `text` / bytes of its zlib stream; 0 for the empty text. */
 double pn_compression_ratio(struct pn_str text);
 

@@ -417,6 +417,7 @@ int pn_whisper_recognizer_new(struct pn_whisper *model, struct pn_pool *pool, st
     }
     w->base.ops = &WHISPER_OPS;
     w->base.name = model->name;
+    w->base.finds_language = model->vocab->multilingual;
     w->base.window_s = 30;
     w->model = model;
     w->pool = pool;

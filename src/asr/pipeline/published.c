@@ -1,0 +1,180 @@
+/* published.c - see published.h.
+ *
+ * A closed segment and its strings are written before it is linked, under mu, and never again. So a snapshot
+ * notes under mu how many there are and copies them without it, however long that takes. */
+#include "asr/pipeline/published.h"
+
+#include "text/spoken.h"
+#include "text/utf8.h"
+
+#include <string.h>
+
+#define CLOSED_MAX   ((size_t)512 << 20) /* days of speech */
+#define SNAPSHOT_MAX ((size_t)1 << 30)
+#define TEXT_MAX     ((size_t)64 << 20)
+
+int pn_published_init(struct pn_published *p)
+{
+    *p = (struct pn_published){ .language = "" };
+    pn_buf_init(&p->open.text, TEXT_MAX);
+    pn_buf_init(&p->live, TEXT_MAX);
+    int r = pn_arena_new(CLOSED_MAX, &p->arena);
+    if (r == 0)
+        pthread_mutex_init(&p->mu, NULL);
+    return r;
+}
+
+void pn_published_done(struct pn_published *p)
+{
+    if (!p->arena)
+        return;
+    pthread_mutex_destroy(&p->mu);
+    pn_buf_done(&p->open.text);
+    pn_buf_done(&p->live);
+    p->arena = pn_arena_free(p->arena);
+}
+
+/* ---- segments ---- */
+
+static const struct pn_word *copy_words(struct pn_arena *a, const struct pn_word *from, size_t n)
+{
+    struct pn_word *words = pn_arena_alloc(a, (n + 1) * sizeof(*words));
+    for (size_t i = 0; words && i < n; i++) {
+        words[i] = from[i];
+        words[i].text = pn_arena_str(a, pn_str(from[i].text));
+        if (!words[i].text)
+            return NULL;
+    }
+    return words;
+}
+
+/* Everything but the text. */
+static int copy_segment(struct pn_arena *a, const struct pn_segment *from, struct pn_segment *to)
+{
+    int32_t *tokens = pn_arena_alloc(a, (from->n_tokens + 1) * sizeof(*tokens));
+    *to = *from;
+    to->words = copy_words(a, from->words, from->n_words);
+    if (!tokens || !to->words)
+        return -PN_ENOMEM;
+    if (from->n_tokens)
+        memcpy(tokens, from->tokens, from->n_tokens * sizeof(*tokens));
+    to->tokens = tokens;
+    return 0;
+}
+
+/* The text as it stands behind the one before, with the blank that joins them. */
+static const char *joined(struct pn_published *p, struct pn_str text)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, TEXT_MAX);
+    struct pn_str before = pn_str(p->last ? p->last->segment.text : "");
+    pn_buf_str(&b, before);
+    pn_spoken_join(&b, text);
+    const char *copy = NULL;
+    if (b.failed == 0)
+        copy = pn_arena_strndup(p->arena, b.ptr + before.len, b.len - before.len);
+    pn_buf_done(&b);
+    return copy;
+}
+
+int pn_published_close(struct pn_published *p, const struct pn_segment *segment, struct pn_str text)
+{
+    if (pn_utf8_strip(text).len == 0)
+        return 0;
+    struct pn_closed *c = pn_arena_alloc(p->arena, sizeof(*c));
+    if (!c || copy_segment(p->arena, segment, &c->segment) < 0)
+        return -PN_ENOMEM;
+    c->segment.text = joined(p, text);
+    c->segment.open = false;
+    c->segment.id = (int)p->n_closed;
+    if (!c->segment.text)
+        return -PN_ENOMEM;
+    pthread_mutex_lock(&p->mu);
+    *(p->last ? &p->last->next : &p->first) = c;
+    p->last = c;
+    p->n_closed++;
+    pthread_mutex_unlock(&p->mu);
+    return 0;
+}
+
+/* ---- snapshots ---- */
+
+/* The first n closed segments; the `next` of the last may be set by the other thread meanwhile. */
+static int copy_closed(struct pn_transcript *t, const struct pn_closed *c, size_t n, struct pn_segment *to)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (copy_segment(t->arena, &c->segment, &to[i]) < 0)
+            return -PN_ENOMEM;
+        to[i].text = pn_arena_str(t->arena, pn_str(c->segment.text));
+        if (!to[i].text)
+            return -PN_ENOMEM;
+        c = i + 1 < n ? c->next : NULL;
+    }
+    return 0;
+}
+
+/* What changes: copied under mu. */
+static int copy_open(struct pn_published *p, struct pn_transcript *t, struct pn_segment *ret_open,
+                     size_t *ret_n)
+{
+    const struct pn_open_segment *o = &p->open;
+    t->language = pn_arena_str(t->arena, pn_str(p->language));
+    t->live_text = pn_arena_strndup(t->arena, p->live.ptr, p->live.len);
+    t->duration = p->duration;
+    t->word_times = p->word_times;
+    t->final = p->final;
+    *ret_n = p->n_closed;
+    *ret_open = (struct pn_segment){ .id = (int)p->n_closed,
+                                     .seek = (int64_t)(o->start * 100),
+                                     .start = o->start,
+                                     .end = o->end,
+                                     .text = pn_arena_strndup(t->arena, o->text.ptr, o->text.len),
+                                     .confidence = o->confidence,
+                                     .open = true };
+    return t->language && t->live_text && ret_open->text ? 0 : -PN_ENOMEM;
+}
+
+static int write_text(struct pn_transcript *t)
+{
+    struct pn_buf b;
+    pn_buf_init(&b, SNAPSHOT_MAX);
+    for (size_t i = 0; i < t->n_segments; i++)
+        pn_spoken_join(&b, pn_str(t->segments[i].text));
+    t->text = pn_arena_str(t->arena, pn_utf8_strip((struct pn_str){ b.ptr, b.len }));
+    int r = b.failed;
+    pn_buf_done(&b);
+    return r < 0 ? r : t->text ? 0 : -PN_ENOMEM;
+}
+
+static int fill(struct pn_published *p, struct pn_transcript *t)
+{
+    struct pn_segment open;
+    size_t n;
+    pthread_mutex_lock(&p->mu);
+    const struct pn_closed *first = p->first;
+    int r = copy_open(p, t, &open, &n);
+    pthread_mutex_unlock(&p->mu);
+    struct pn_segment *segments = r == 0 ? pn_arena_alloc(t->arena, (n + 1) * sizeof(*segments)) : NULL;
+    if (!segments)
+        return -PN_ENOMEM;
+    r = copy_closed(t, first, n, segments);
+    if (open.text[0])
+        segments[n++] = open;
+    t->segments = segments;
+    t->n_segments = n;
+    return r < 0 ? r : write_text(t);
+}
+
+int pn_published_snapshot(struct pn_published *p, struct pn_transcript **ret)
+{
+    struct pn_transcript *t = NULL;
+    int r = pn_transcript_new(SNAPSHOT_MAX, &t);
+    if (r < 0)
+        return r;
+    r = fill(p, t);
+    if (r < 0)
+        pn_transcript_free(t);
+    else
+        *ret = t;
+    return r;
+}
