@@ -105,7 +105,8 @@ static struct pn_work next_work(const struct pn_stream *st)
     bool deferred = s->next_deferred || s->scribe->deferred_first == s;
     int phase = s->failed || s->found || deferred ? 0 : s->taken ? 2 : n >= SCRIBE_CHUNK || finished ? 1 : 0;
     pthread_mutex_unlock(&s->mu);
-    return (struct pn_work){ .phase = phase, .rows = 1, .cost_us = 1000, .deadline_us = phase };
+    return (
+        struct pn_work){ .phase = phase, .rows = 1, .cost_us = 1000, .deadline_us = s->scribe->deadline_us };
 }
 
 static void end_run(struct scribe_stream *s, bool last)

@@ -26,6 +26,7 @@ struct scribe {
     int fail_open;        /* open returns it if not 0 */
     int fail_at_word;     /* a stream that hears it fails */
     size_t inbox;         /* samples; SCRIBE_INBOX by default */
+    int64_t deadline_us;  /* of all its work */
 
     pthread_mutex_t mu;
     /* Guarded by mu. */

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 static int g_detector, g_punctuation; /* the fakes look at neither */
@@ -16,6 +15,8 @@ void stage_init(struct stage *g)
     scribe_init(&g->first);
     scribe_init(&g->second);
     g->second.base.name = "second";
+    scribe_init(&g->patient);
+    g->patient.deadline_us = INT64_MAX / 2;
     g->parts.vad = (const struct pn_vad_model *)&g_detector;
     g->parts.punctuation = (const struct pn_punctuation *)&g_punctuation;
 }
@@ -35,6 +36,7 @@ void stage_close(struct stage *g)
     assert_int_equal(g->second.n_freed, 0);
     scribe_done(&g->first);
     scribe_done(&g->second);
+    scribe_done(&g->patient);
 }
 
 /* ---- audio ---- */
@@ -100,12 +102,16 @@ void listener_feed(struct listener *l, const float *pcm, size_t n)
 
 void wait_idle(struct stage *g)
 {
-    uint64_t steps = pn_scheduler_stats(g->scheduler).steps, before;
-    do {
-        before = steps;
-        usleep(2000);
-        steps = pn_scheduler_stats(g->scheduler).steps;
-    } while (steps != before);
+    const struct pn_recognition want = { .language = "", .task = "transcribe" };
+    struct pn_stream *st = NULL;
+    sem_t moved;
+    sem_init(&moved, 0, 0);
+    assert_int_equal(pn_scheduler_open(g->scheduler, &g->patient.base, &want, post, &moved, &st, NULL), 0);
+    assert_int_equal(pn_scheduler_finish(g->scheduler, st), 0);
+    while (st->recognizer->ops->status(st, NULL) == 0)
+        sem_wait(&moved);
+    pn_scheduler_close(g->scheduler, st);
+    sem_destroy(&moved);
 }
 
 void listener_feed_live(struct listener *l, const float *pcm, size_t n)

@@ -10,6 +10,7 @@
 
 struct stage {
     struct scribe first, second;
+    struct scribe patient; /* whose work comes last */
     struct pn_pipeline_parts parts;
     struct pn_recognizer *pipeline;
     struct pn_scheduler *scheduler;
@@ -44,7 +45,7 @@ void listener_finish(struct listener *l);
 int listener_wait(struct listener *l, struct pn_err *err); /* until it is final or failed */
 struct pn_transcript *listener_result(struct listener *l);
 void listener_close(struct listener *l);
-void wait_idle(struct stage *g); /* until the scheduler finds nothing to do */
+void wait_idle(struct stage *g); /* until the scheduler has done what there was to do */
 
 /* A whole file; the caller frees the transcript. */
 struct pn_transcript *transcribe(struct stage *g, const struct pn_recognition *want, const struct tape *t);
