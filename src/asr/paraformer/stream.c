@@ -33,7 +33,10 @@ static int rows_per_step(const struct pn_paraformer *p)
 int pn_pf_recognizer_init(struct pn_pf_recognizer *r, struct pn_paraformer *model, struct pn_pool *pool)
 {
     *r = (struct pn_pf_recognizer){ .base = { .ops = model->streaming ? &pn_pf_live_ops : &pn_pf_offline_ops,
-                                              .name = model->name },
+                                              .name = model->name,
+                                              .streaming = model->streaming,
+                                              .one_utterance = !model->streaming,
+                                              .bare_text = true },
                                     .pool = pool,
                                     .max_rows = rows_per_step(model) };
     int e = pn_pf_engine_new(model, pool, &r->engine);
