@@ -46,9 +46,6 @@ static size_t longest(const struct pn_itn_lexer *x, struct pn_str s, fits_fn fit
 static bool is_any_part(const struct pn_itn_lexer *x, struct pn_str s, size_t len,
                         const struct pn_itn_word *w)
 {
-    (void)x;
-    (void)s;
-    (void)len;
     return w->role >= PN_ITN_REPEAT;
 }
 

@@ -164,7 +164,8 @@ static size_t read_digits(const struct reader *r, size_t i, bool after_number, s
     return end;
 }
 
-/* "two five million" after a point; returns its end, or `i`. */
+/* "two five million" after a point; returns its end, or `i`. One digit makes a cardinal, too: "at this point
+ * five million people". */
 static size_t read_scaled(const struct reader *r, size_t i, struct pn_itn_token *t)
 {
     size_t end = i;
@@ -175,6 +176,10 @@ static size_t read_scaled(const struct reader *r, size_t i, struct pn_itn_token 
     t->n_digits = end - i;
     t->scale_at = (size_t)(r->tokens[end].said.ptr - r->tokens[i].said.ptr);
     t->kinds = PN_ITN_SCALED;
+    if (t->n_digits == 1 && is_digit(r, i)) {
+        t->kinds |= PN_ITN_CARDINAL;
+        t->value = word_at(r, i)->value * word_at(r, end)->value;
+    }
     return end + 1;
 }
 

@@ -30,6 +30,7 @@ enum {
     PN_ITN_IS_ORDINAL = 1,   /* "fifth" */
     PN_ITN_NUMBER_FIRST = 2, /* a phrase that begins with a part of a number: it is none after another one */
     PN_ITN_NUMBER_LAST = 4,  /* the same for its end */
+    PN_ITN_BEGINS = 8,       /* what some rule says begins with it */
 };
 
 struct pn_itn_word {
@@ -101,6 +102,7 @@ enum pn_itn_form {
 
 struct pn_itn_rule {
     struct pn_itn_pattern left, said, right; /* what precedes it, what is replaced, what follows it */
+    size_t least;                            /* the fewest tokens of `said` */
     const char *written;
 };
 

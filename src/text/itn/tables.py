@@ -12,7 +12,7 @@ FIRST_NUMBER_ROLE = ROLES.index("digit")
 ATOMS = {"": "CARDINAL", "ordinal": "ORDINAL", "digits": "DIGITS", "code": "CODE", "scaled": "SCALED",
          "minutes": "MINUTES", "clock": "CLOCK"}
 FORMS = ("natural", "plain", "pad2", "before", "rest", "clock", "phone", "scaled")
-IS_ORDINAL, NUMBER_FIRST, NUMBER_LAST = 1, 2, 4
+IS_ORDINAL, NUMBER_FIRST, NUMBER_LAST, BEGINS = 1, 2, 4, 8
 MAX_ELEMENTS, MAX_CLASSES, MAX_WORDS, MAX_NODES = 12, 64, 32767, 65535
 U64_MAX = 2**64 - 1
 
@@ -218,6 +218,7 @@ def read(path):
             except (Mistake, ValueError) as mistake:
                 sys.exit(f"{path}:{number}: {mistake}")
     mark_phrases(language)
+    mark_beginnings(language)
     return language
 
 
@@ -228,6 +229,15 @@ def mark_phrases(language):
         ends = phrase.split() if language.spaced else phrase
         language.words[language.word(phrase)].flags |= \
             (NUMBER_FIRST if ends[0] in numbers else 0) | (NUMBER_LAST if ends[-1] in numbers else 0)
+
+
+def mark_beginnings(language):
+    """Which words some rule says first."""
+    for _, said, _, _ in language.rules:
+        for kind, which, _ in said[0][0]:
+            for i, word in enumerate(language.words):
+                if kind == "WORD" and i == which or kind == "CLASS" and word.classes >> which & 1:
+                    word.flags |= BEGINS
 
 
 def tree(ids):
@@ -285,7 +295,8 @@ class Writer:
         return f"{{ {self.array('struct pn_itn_element', self.fresh('elements'), items)}, {len(items)} }}"
 
     def rules(self, name, rules):
-        items = [f"{{ {self.pattern(left)}, {self.pattern(said)}, {self.pattern(right)}, {c_string(written)} }}"
+        items = [f"{{ {self.pattern(left)}, {self.pattern(said)}, {self.pattern(right)}, "
+                 f"{sum(not optional for _, optional, _ in said)}, {c_string(written)} }}"
                  for left, said, right, written in rules]
         return f"{{ {self.array('struct pn_itn_rule', name, items)}, {len(items)} }}"
 
