@@ -31,8 +31,7 @@ static int check_limits(struct pn_str text, const char *what, size_t at, struct 
     return 0;
 }
 
-static int parse(struct pn_str text, const char *what, size_t at, json_type type, json_t **ret,
-                 struct pn_err *err)
+int pn_json_object(struct pn_str text, const char *what, size_t at, json_t **ret, struct pn_err *err)
 {
     int r = check_limits(text, what, at, err);
     if (r < 0)
@@ -44,21 +43,10 @@ static int parse(struct pn_str text, const char *what, size_t at, json_type type
     if (!j)
         return pn_fail(err, PN_EFORMAT, "%s: byte %zu: %.100s", what, at + (size_t)PN_MAX(e.position, 0),
                        e.text);
-    if (json_typeof(j) != type) {
+    if (!json_is_object(j)) {
         json_decref(j);
-        return pn_fail(err, PN_EFORMAT, "%s: not a JSON %s (byte %zu)", what,
-                       type == JSON_OBJECT ? "object" : "array", at);
+        return pn_fail(err, PN_EFORMAT, "%s: not a JSON object (byte %zu)", what, at);
     }
     *ret = j;
     return 0;
-}
-
-int pn_json_object(struct pn_str text, const char *what, size_t at, json_t **ret, struct pn_err *err)
-{
-    return parse(text, what, at, JSON_OBJECT, ret, err);
-}
-
-int pn_json_array(struct pn_str text, const char *what, size_t at, json_t **ret, struct pn_err *err)
-{
-    return parse(text, what, at, JSON_ARRAY, ret, err);
 }

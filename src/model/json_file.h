@@ -15,8 +15,5 @@ enum { PN_JSON_MAX_DEPTH = 64, PN_JSON_MAX_VALUES = 1 << 20 };
  * is the byte of the file where it begins. -PN_EFORMAT, -PN_ELIMIT. */
 PN_MUST_CHECK int pn_json_object(struct pn_str text, const char *what, size_t at, json_t **ret,
                                  struct pn_err *err);
-/* The same of an array. */
-PN_MUST_CHECK int pn_json_array(struct pn_str text, const char *what, size_t at, json_t **ret,
-                                struct pn_err *err);
 
 #endif

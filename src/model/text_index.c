@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t hash(struct pn_str s)
+static uint64_t hash(struct pn_str s)
 {
     struct pn_digest d;
     uint8_t bytes[16];
-    size_t h;
+    uint64_t h;
     pn_digest_init(&d);
     pn_digest_add(&d, s);
     pn_digest_done(&d, bytes);
@@ -20,10 +20,12 @@ static size_t hash(struct pn_str s)
 }
 
 /* The slot of `text`, or the free one where it belongs. */
-static uint32_t *find_slot(const struct pn_text_index *x, const struct pn_str *list, struct pn_str text)
+static struct pn_text_slot *find_slot(const struct pn_text_index *x, const struct pn_str *list,
+                                      struct pn_str text, uint64_t h)
 {
-    size_t i = hash(text) & x->mask;
-    while (x->slot[i] && !pn_str_eq(list[x->slot[i] - 1], text))
+    size_t i = (size_t)h & x->mask;
+    while (x->slot[i].place &&
+           (x->slot[i].hash != (uint32_t)(h >> 32) || !pn_str_eq(list[x->slot[i].place - 1], text)))
         i = (i + 1) & x->mask;
     return &x->slot[i];
 }
@@ -33,12 +35,14 @@ int pn_text_index_init(struct pn_text_index *x, const struct pn_str *list, size_
     size_t slots = 16;
     while (slots < 2 * n)
         slots *= 2;
-    uint32_t *slot = calloc(slots, sizeof(*slot));
+    struct pn_text_slot *slot = calloc(slots, sizeof(*slot));
     if (!slot)
         return -PN_ENOMEM;
     *x = (struct pn_text_index){ slot, slots - 1 };
-    for (size_t i = 0; i < n; i++)
-        *find_slot(x, list, list[i]) = (uint32_t)i + 1;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t h = hash(list[i]);
+        *find_slot(x, list, list[i], h) = (struct pn_text_slot){ (uint32_t)i + 1, (uint32_t)(h >> 32) };
+    }
     return 0;
 }
 
@@ -50,5 +54,5 @@ void pn_text_index_done(struct pn_text_index *x)
 
 int64_t pn_text_index_find(const struct pn_text_index *x, const struct pn_str *list, struct pn_str text)
 {
-    return x->slot ? (int64_t)*find_slot(x, list, text) - 1 : -1;
+    return x->slot ? (int64_t)find_slot(x, list, text, hash(text))->place - 1 : -1;
 }

@@ -5,9 +5,14 @@
 #include "base/attr.h"
 #include "base/str.h"
 
+struct pn_text_slot {
+    uint32_t place,
+        hash; /* place + 1, 0 where free; a part of the hash, so that few other texts are looked at */
+};
+
 struct pn_text_index {
-    uint32_t *slot; /* place + 1, 0 where free; owned */
-    size_t mask;    /* slots - 1; at most half of them are in use */
+    struct pn_text_slot *slot; /* owned */
+    size_t mask;               /* slots - 1; at most half of them are in use */
 };
 
 /* Of the n (below 2^31) texts of `list`; of equal ones the last counts. -PN_ENOMEM. */

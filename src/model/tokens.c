@@ -1,7 +1,7 @@
 /* tokens.c - see tokens.h. */
 #include "model/tokens.h"
 
-#include "model/json_file.h"
+#include "model/json_strings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,14 @@ static int begin(struct making *m, struct pn_str text)
     return m->tokens.bytes ? 0 : no_memory(m);
 }
 
-static int add(struct making *m, struct pn_str token)
+/* Where the next token's bytes go. */
+static char *next_bytes(struct making *m)
+{
+    return m->tokens.bytes + m->used;
+}
+
+/* The token of `len` bytes that lies there. */
+static int add(struct making *m, size_t len)
 {
     if (m->tokens.n == PN_TOKENS_MAX)
         return pn_fail(m->err, PN_ELIMIT, "%.150s: more than %d tokens", m->path, PN_TOKENS_MAX);
@@ -41,11 +48,8 @@ static int add(struct making *m, struct pn_str token)
         m->tokens.list = larger;
         m->cap = cap;
     }
-    char *to = m->tokens.bytes + m->used;
-    if (token.len)
-        memcpy(to, token.ptr, token.len);
-    m->used += token.len;
-    m->tokens.list[m->tokens.n++] = (struct pn_str){ to, token.len };
+    m->tokens.list[m->tokens.n++] = (struct pn_str){ next_bytes(m), len };
+    m->used += len;
     return 0;
 }
 
@@ -64,16 +68,12 @@ static int finish(struct making *m, int r, struct pn_tokens *ret)
 
 static int add_array(struct making *m, struct pn_str text)
 {
-    json_t *j;
-    int r = pn_json_array(text, m->path, 0, &j, m->err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < json_array_size(j) && r == 0; i++) {
-        json_t *v = json_array_get(j, i);
-        r = json_is_string(v) ? add(m, (struct pn_str){ json_string_value(v), json_string_length(v) })
-                              : pn_fail(m->err, PN_EFORMAT, "%.150s: token %zu is not a text", m->path, i);
-    }
-    json_decref(j);
+    struct pn_json_strings j = pn_json_strings(text, m->path, m->err);
+    size_t len = 0;
+    int r;
+    while ((r = pn_json_next_string(&j, next_bytes(m), &len)) > 0)
+        if ((r = add(m, len)) < 0)
+            return r;
     return r;
 }
 
@@ -101,7 +101,9 @@ int pn_tokens_from_lines(struct pn_str text, const char *path, struct pn_tokens 
         at += len + 1;
         while (len > 0 && is_blank(line[len - 1]))
             len--;
-        r = add(&m, (struct pn_str){ line, len });
+        if (len > 0)
+            memcpy(next_bytes(&m), line, len);
+        r = add(&m, len);
     }
     return finish(&m, r, ret);
 }

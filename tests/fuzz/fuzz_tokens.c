@@ -3,6 +3,7 @@
 #include "model/seg_dict.h"
 #include "model/tokens.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,6 +25,21 @@ static void check_words(struct pn_str text)
     pn_seg_dict_done(&d);
 }
 
+/* jansson reads the same, or refuses as well. */
+static void compare(const struct pn_tokens *t, struct pn_str text)
+{
+    json_t *j = json_loadb(text.len ? text.ptr : "", text.len, 0, NULL);
+    size_t n = json_array_size(j), i = 0;
+    while (i < n && json_is_string(json_array_get(j, i)))
+        i++;
+    check(i == n ? t->n == n : t->n == 0);
+    for (i = 0; i < t->n; i++) {
+        const json_t *v = json_array_get(j, i);
+        check(pn_str_eq(t->list[i], (struct pn_str){ json_string_value(v), json_string_length(v) }));
+    }
+    json_decref(j);
+}
+
 static void check_tokens(struct pn_str text, bool json)
 {
     struct pn_err err = { 0 };
@@ -35,6 +51,8 @@ static void check_tokens(struct pn_str text, bool json)
         int64_t at = pn_text_index_find(&t.index, t.list, t.list[i]);
         check(at >= (int64_t)i && pn_str_eq(t.list[at], t.list[i]));
     }
+    if (json)
+        compare(&t, text);
     pn_tokens_done(&t);
 }
 

@@ -127,6 +127,8 @@ static void test_tokens(void **state)
 {
     check_tokens(PN_STR("[\"<blank>\", \"\\u7a7a\", \"he@@\", \"a\\\"b\", \"\"]"), true, 5,
                  (const char *const[]){ "<blank>", "空", "he@@", "a\"b", "" });
+    check_tokens(PN_STR(" [\n\"\\\\\\/\\b\\f\\n\\r\\t\" ,\t\"\\u00E9\\ud83d\\ude00\",\"\\u0041\"]\r\n "),
+                 true, 3, (const char *const[]){ "\\/\b\f\n\r\t", "é😀", "A" });
     check_tokens(PN_STR("<blank>\n空\t \r\n\nhe@@"), false, 4,
                  (const char *const[]){ "<blank>", "空", "", "he@@" });
     check_tokens(PN_STR("a\nb\n"), false, 2, (const char *const[]){ "a", "b" });
@@ -138,10 +140,26 @@ static void test_tokens_refused(void **state)
         struct pn_str text;
         const char *says;
     } CASES[] = {
-        { PN_STR(""), "tokens" },           { PN_STR("{\"a\": 0}"), "not a JSON array" },
-        { PN_STR("[]"), "no token" },       { PN_STR("[\"a\", 1]"), "token 1 is not a text" },
-        { PN_STR("[\"a\""), "byte" },       { PN_STR("[\"\xff\"]"), "byte" },
-        { PN_STR("[[\"a\"]]"), "token 0" }, { PN_STR("[\"a\\u0000\"]"), "byte" },
+        { PN_STR(""), "tokens" },
+        { PN_STR("{\"a\": 0}"), "not a JSON array" },
+        { PN_STR("[]"), "no token" },
+        { PN_STR("[\"a\", 1]"), "token 1 is not a text" },
+        { PN_STR("[\"a\""), "byte" },
+        { PN_STR("[\"\xff\"]"), "byte" },
+        { PN_STR("[[\"a\"]]"), "token 0" },
+        { PN_STR("[\"a\",]"), "token 1" },
+        { PN_STR("[\"a\" \"b\"]"), "neither" },
+        { PN_STR("[\"a\"] x"), "behind" },
+        { PN_STR("[] []"), "behind" },
+        { PN_STR("[\"a\nb\"]"), "control" },
+        { PN_STR("[\"\\x\"]"), "escape" },
+        { PN_STR("[\"\\"), "escape" },
+        { PN_STR("[\"\\u12"), "escape" },
+        { PN_STR("[\"\\ud83d\"]"), "escape" },
+        { PN_STR("[\"\\ud83d\\u0041\"]"), "escape" },
+        { PN_STR("[\"\\ude00\"]"), "escape" },
+        { PN_STR("[\"\xe7\xa9\"]"), "UTF-8" },
+        { PN_STR("[\"a\\u0000\"]"), "byte" },
     };
     struct pn_tokens t;
     for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++)
