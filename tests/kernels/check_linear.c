@@ -242,6 +242,8 @@ void pn_check_linear(struct pn_check *c)
         check_product(c, true, m, 4 * pn_check_int(c, 1, 40), pn_check_int(c, 1, 200), m % 4 == 0);
         check_product(c, false, m, pn_check_int(c, 1, 160), pn_check_int(c, 1, 200), false);
     }
+    for (int i = 0; i < 8; i++) /* more of k than a kernel holds at a time, up to several times */
+        check_product(c, true, pn_check_int(c, 1, 25), 4 * pn_check_int(c, 500, 1300), 70, i % 2 == 0);
     for (int i = 0; i < 6; i++) { /* more rows than one block has */
         check_product(c, true, pn_check_int(c, 150, 300), 4 * pn_check_int(c, 300, 600), 70, false);
         check_product(c, false, pn_check_int(c, 60, 130), pn_check_int(c, 900, 2100), 70, false);

@@ -2,10 +2,12 @@
  *
  * AVX2 multiplies u8 by s8 into saturating 16-bit pairs, so the activations are moved to s = a - 128 and
  * multiplied as |s| * (w with the sign of s): a pair is at most 2 * 128 * 127 = 32512 and exact. The 128 * w
- * that is missing is added with the zero point. Register tiles are 4 rows x 16 columns (int8) and 6 x 16
- * (f32), wider where there are fewer rows; every tile sums over k in the same order.
+ * that is missing is added with the zero point. A block of rows is moved once; each panel of weights passes
+ * over it in tiles of 5 rows x 16 columns, while the next panel is fetched from wherever it lies. Register
+ * tiles in f32 are 6 x 16. Fewer rows have wider tiles; every tile sums over k in the same order.
  *
- * The loops over a tile are unrolled by pragma: else gcc keeps the sums in memory. */
+ * The loops over a tile are unrolled by pragma, and the integer step is written in assembly: else gcc keeps
+ * sums in memory. */
 #include "nn/kern_levels.h"
 #include "nn/quantize.h"
 #include "nn/x86/math_avx2.h"
@@ -17,9 +19,11 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    ROWS_S8 = 4,
+    TILE_S8 = 5, /* rows of a tile */
+    BLOCK_S8 = 4 * TILE_S8,
+    STRETCH = 2048, /* of k that a block holds; more is moved anew for every panel */
+    CHUNK = 512,    /* of k whose 16 columns stay in the first cache while tiles take turns */
     ROWS_F32 = 6,
-    CHUNK = 1024, /* of k, converted at a time */
     ROW_BLOCK = 48,
 };
 
@@ -55,12 +59,19 @@ INLINE void finish8(__m256 v, float *y, int left, enum pn_epilogue e)
     }
 }
 
+/* How many of `left` rows the next tile takes, so that the fewest tiles do, as equal as can be. */
+static int tile_rows(int left, int most)
+{
+    int tiles = (left + most - 1) / most;
+    return (left + tiles - 1) / tiles;
+}
+
 /* ---- int8 ---- */
 
-/* A chunk of up to four rows: s = a - 128 and its magnitude. */
+/* A stretch of a block of rows: s = a - 128 and its magnitude. */
 struct signed_rows {
-    int8_t s[ROWS_S8][CHUNK];
-    uint8_t mag[ROWS_S8][CHUNK];
+    int8_t s[BLOCK_S8][STRETCH];
+    uint8_t mag[BLOCK_S8][STRETCH];
 };
 
 static void signed_rows_fill(struct signed_rows *t, const uint8_t *a, size_t lda, int rows, int len)
@@ -88,48 +99,116 @@ INLINE __m256i quad(const void *p)
     return _mm256_set1_epi32(q);
 }
 
-/* sum[r][8v ...] += s w over len of k, for `vecs` times eight columns. */
-INLINE void tile_s8(const int rows, const int vecs, int len, const struct signed_rows *t, const int8_t *w,
+/* acc += the sums of four products each of magnitudes and of weights with the signs of s. */
+INLINE void add_products(__m256i *acc, __m256i w, __m256i s, __m256i mag)
+{
+    __m256i t;
+    __asm__("vpsignb %[s], %[w], %[t]\n\t"
+            "vpmaddubsw %[t], %[mag], %[t]\n\t"
+            "vpmaddwd %[ones], %[t], %[t]\n\t"
+            "vpaddd %[t], %[acc], %[acc]"
+            : [acc] "+x"(*acc), [t] "=&x"(t)
+            : [w] "x"(w), [s] "x"(s), [mag] "x"(mag), [ones] "x"(_mm256_set1_epi16(1)));
+}
+
+/* Where a tile stands: rows from `row` of a block, `len` of k from `from` on. */
+struct place {
+    const struct signed_rows *t;
+    int row, from, len;
+    const char *next; /* what to fetch meanwhile, as many bytes as are read; NULL: nothing */
+};
+
+/* sum[r][8v ...] += s w for `vecs` times eight columns. */
+INLINE void tile_s8(const int rows, const int vecs, const struct place *p, const int8_t *w,
                     int32_t (*sum)[PN_PANEL])
 {
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256i acc[ROWS_S8][8];
+    const int8_t *s = &p->t->s[p->row][p->from];
+    const uint8_t *mag = &p->t->mag[p->row][p->from];
+    const char *next = p->next;
+    __m256i acc[TILE_S8][8];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; v++)
             acc[r][v] = _mm256_loadu_si256((const __m256i *)&sum[r][8 * v]);
-    for (int i = 0; i < len; i += 4, w += 4 * PN_PANEL) {
+    for (int i = 0; i < p->len; i += 4, w += 4 * PN_PANEL) {
+        __m256i b[8];
+        if (next) {
+            __builtin_prefetch(next, 0, 2);
+            next += 32 * vecs;
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < vecs; v++)
+            b[v] = _mm256_load_si256((const __m256i *)(w + 32 * v));
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            __m256i s = quad(&t->s[r][i]), mag = quad(&t->mag[r][i]);
-            for (int v = 0; v < vecs; v++) {
-                __m256i b = _mm256_load_si256((const __m256i *)(w + 32 * v));
-                __m256i pairs = _mm256_maddubs_epi16(mag, _mm256_sign_epi8(b, s));
-                acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(pairs, ones));
-            }
+            __m256i x = quad(s + r * STRETCH + i), y = quad(mag + r * STRETCH + i);
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; v++)
+                add_products(&acc[r][v], b[v], x, y);
         }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
         for (int v = 0; v < vecs; v++)
             _mm256_storeu_si256((__m256i *)&sum[r][8 * v], acc[r][v]);
 }
 
-/* A whole panel in tiles; one row is read straight through, as memory likes it. */
-static void panel_s8(int rows, int len, const struct signed_rows *t, const int8_t *w,
-                     int32_t (*sum)[PN_PANEL])
+static void tile_rows_s8(int rows, const struct place *p, const int8_t *w, int32_t (*sum)[PN_PANEL])
 {
-    if (rows == 1) {
-        tile_s8(1, 8, len, t, w, sum);
-    } else if (rows == 2) {
-        for (int j = 0; j < PN_PANEL; j += 32)
-            tile_s8(2, 4, len, t, w + 4 * j, (int32_t(*)[PN_PANEL])(&sum[0][j]));
-    } else if (rows == 3) {
-        for (int j = 0; j < PN_PANEL; j += 16)
-            tile_s8(3, 2, len, t, w + 4 * j, (int32_t(*)[PN_PANEL])(&sum[0][j]));
-    } else {
-        for (int j = 0; j < PN_PANEL; j += 16)
-            tile_s8(4, 2, len, t, w + 4 * j, (int32_t(*)[PN_PANEL])(&sum[0][j]));
+    if (rows == 5)
+        tile_s8(5, 2, p, w, sum);
+    else if (rows == 4)
+        tile_s8(4, 2, p, w, sum);
+    else if (rows == 3)
+        tile_s8(3, 2, p, w, sum);
+    else if (rows == 2)
+        tile_s8(2, 2, p, w, sum);
+    else
+        tile_s8(1, 2, p, w, sum);
+}
+
+/* Columns [c, PN_PANEL) of a panel's sums. */
+INLINE int32_t (*sums_from(int32_t (*sum)[PN_PANEL], int c))[PN_PANEL]
+{
+    return (int32_t(*)[PN_PANEL])(&sum[0][c]);
+}
+
+/* A chunk of a panel for one or two rows, read straight through, as memory likes it. */
+static void chunk_few_s8(int rows, const struct place *p, const int8_t *w, int32_t (*sum)[PN_PANEL])
+{
+    if (rows == 1)
+        tile_s8(1, 8, p, w, sum);
+    for (int c = 0; rows == 2 && c < PN_PANEL; c += 32)
+        tile_s8(2, 4, p, w + 4 * c, sums_from(sum, c));
+}
+
+/* The same for a block of rows, in tiles as equal as can be. `next`: the next panel's chunk, or NULL. */
+static void chunk_s8(int rows, struct place p, const int8_t *w, const char *next, int32_t (*sum)[PN_PANEL])
+{
+    for (int c = 0; c < PN_PANEL; c += 16)
+        for (int n, from = 0; from < rows; from += n) {
+            n = tile_rows(rows - from, TILE_S8);
+            p.row = from;
+            p.next = next && from == 0 ? next + (size_t)c * (size_t)p.len : NULL;
+            tile_rows_s8(n, &p, w + 4 * c, sums_from(sum + from, c));
+        }
+}
+
+/* `len` of k of one panel for a block of rows. `w`: its first byte there; `next`: the next panel's, or NULL.
+ */
+static void stretch_s8(int rows, const struct signed_rows *t, int len, const int8_t *w, const char *next,
+                       int32_t (*sum)[PN_PANEL])
+{
+    if (rows <= 2) {
+        chunk_few_s8(rows, &(struct place){ t, 0, 0, len, NULL }, w, sum);
+        return;
+    }
+    for (int from = 0; from < len; from += CHUNK) {
+        size_t at = (size_t)from * PN_PANEL;
+        chunk_s8(rows, (struct place){ t, 0, from, PN_MIN(CHUNK, len - from), NULL }, w + at,
+                 next ? next + at : NULL, sum);
     }
 }
 
@@ -149,28 +228,40 @@ static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t 
     }
 }
 
-static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
+/* Rows [i, i + rows) of the product. */
+static void block_s8(const struct pn_gemm_u8s8 *g, int i, int rows)
 {
     struct signed_rows t;
+    const uint8_t *a = g->a + (size_t)i * g->lda;
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
         const int8_t *w = g->w + (size_t)j * (size_t)g->k;
-        for (int i = 0; i < g->m; i += ROWS_S8) {
-            int rows = PN_MIN(ROWS_S8, g->m - i);
-            int32_t sum[ROWS_S8][PN_PANEL] = { 0 };
-            for (int from = 0; from < g->k; from += CHUNK) {
-                int len = PN_MIN(CHUNK, g->k - from);
-                signed_rows_fill(&t, g->a + (size_t)i * g->lda + from, g->lda, rows, len);
-                panel_s8(rows, len, &t, w + (size_t)from * PN_PANEL, sum);
-            }
-            for (int r = 0; r < rows; r++)
-                finish_s8(g, i + r, j, sum[r]);
+        int32_t sum[BLOCK_S8][PN_PANEL];
+        memset(sum, 0, (size_t)rows * sizeof(sum[0]));
+        for (int from = 0; from < g->k; from += STRETCH) {
+            int len = PN_MIN(STRETCH, g->k - from);
+            if (j == g->n_from || g->k > STRETCH)
+                signed_rows_fill(&t, a + from, g->lda, rows, len);
+            const int8_t *at = w + (size_t)from * PN_PANEL;
+            const int8_t *next = j + PN_PANEL < g->n_to ? at + (size_t)g->k * PN_PANEL : NULL;
+            stretch_s8(rows, &t, len, at, (const char *)next, sum);
         }
+        for (int r = 0; r < rows; r++)
+            finish_s8(g, i + r, j, sum[r]);
     }
+}
+
+static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
+{
+    int blocks = (g->m + BLOCK_S8 - 1) / BLOCK_S8, each = blocks ? (g->m + blocks - 1) / blocks : 0;
+    for (int i = 0; i < g->m; i += each)
+        block_s8(g, i, PN_MIN(each, g->m - i));
 }
 
 /* ---- f32 ---- */
 
-INLINE void tile_f32(const int rows, const int vecs, const struct pn_gemm_f32 *g, int i, int j)
+/* Rows [i, i + rows), columns from j. `next`: as many bytes to be fetched meanwhile as are read, or NULL. */
+INLINE void tile_f32(const int rows, const int vecs, const struct pn_gemm_f32 *g, int i, int j,
+                     const char *next)
 {
     const float *a = g->a + (size_t)i * g->lda;
     const float *w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * (size_t)g->k + j % PN_PANEL;
@@ -181,6 +272,10 @@ INLINE void tile_f32(const int rows, const int vecs, const struct pn_gemm_f32 *g
             acc[r][v] = _mm256_setzero_ps();
     for (int k = 0; k < g->k; k++, w += PN_PANEL) {
         __m256 b[8];
+        if (next) {
+            __builtin_prefetch(next, 0, 2);
+            next += 32 * vecs;
+        }
         for (int v = 0; v < vecs; v++)
             b[v] = _mm256_loadu_ps(w + 8 * v);
 #pragma GCC unroll 8
@@ -197,40 +292,58 @@ INLINE void tile_f32(const int rows, const int vecs, const struct pn_gemm_f32 *g
                     g->y + (size_t)(i + r) * g->ldy + j + 8 * v, g->n_to - j - 8 * v, g->epilogue);
 }
 
-/* Columns [j, j + 64) of up to six rows. */
+/* Columns [j, j + 64) of one or two rows, the weights read as memory likes it. */
 static void rows_few_f32(const struct pn_gemm_f32 *g, int i, int j, int rows)
 {
     if (rows == 1)
-        tile_f32(1, 8, g, i, j);
+        tile_f32(1, 8, g, i, j, NULL);
     for (int c = 0; rows == 2 && c < PN_PANEL; c += 32)
-        tile_f32(2, 4, g, i, j + c);
+        tile_f32(2, 4, g, i, j + c, NULL);
 }
 
-/* Columns [j, j + 16) of three to six rows. */
-static void tile_rows_f32(const struct pn_gemm_f32 *g, int i, int j, int rows)
+/* Columns [j, j + 16) of up to six rows. */
+static void tile_rows_f32(const struct pn_gemm_f32 *g, int i, int j, int rows, const char *next)
 {
     if (rows == 6)
-        tile_f32(6, 2, g, i, j);
+        tile_f32(6, 2, g, i, j, next);
     else if (rows == 5)
-        tile_f32(5, 2, g, i, j);
+        tile_f32(5, 2, g, i, j, next);
     else if (rows == 4)
-        tile_f32(4, 2, g, i, j);
+        tile_f32(4, 2, g, i, j, next);
     else if (rows == 3)
-        tile_f32(3, 2, g, i, j);
+        tile_f32(3, 2, g, i, j, next);
+    else if (rows == 2)
+        tile_f32(2, 2, g, i, j, next);
+    else
+        tile_f32(1, 2, g, i, j, next);
 }
 
-/* A block of rows stays in the second-level cache while the panel's columns pass over it. */
+/* Columns [j, j + 64) of a block of rows; `next`: the next panel, or NULL. */
+static void block_f32(const struct pn_gemm_f32 *g, int i, int rows, int j, const char *next)
+{
+    if (rows <= 2) {
+        rows_few_f32(g, i, j, rows);
+        return;
+    }
+    for (int c = 0; c < PN_PANEL; c += 16)
+        for (int n, from = 0; from < rows; from += n) {
+            n = tile_rows(rows - from, ROWS_F32);
+            const char *fetch = next && from == 0 ? next + (size_t)c * sizeof(float) * (size_t)g->k : NULL;
+            tile_rows_f32(g, i + from, j + c, n, fetch);
+        }
+}
+
+/* A block of rows stays in the second-level cache while the panel's columns pass over it; during the last,
+ * the next panel is fetched. */
 static void gemm_f32(const struct pn_gemm_f32 *g)
 {
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
+        const char *next = NULL;
+        if (j + PN_PANEL < g->n_to)
+            next = (const char *)(g->w + (size_t)(j + PN_PANEL) * (size_t)g->k);
         for (int i = 0; i < g->m; i += ROW_BLOCK) {
-            int end = PN_MIN(i + ROW_BLOCK, g->m);
-            for (int c = 0; c < PN_PANEL; c += 16)
-                for (int r = i; r < end; r += ROWS_F32)
-                    tile_rows_f32(g, r, j + c, PN_MIN(ROWS_F32, end - r));
-            int rest = (end - i) % ROWS_F32;
-            if (rest == 1 || rest == 2)
-                rows_few_f32(g, end - rest, j, rest);
+            int rows = PN_MIN(ROW_BLOCK, g->m - i);
+            block_f32(g, i, rows, j, i + rows == g->m ? next : NULL);
         }
     }
 }
