@@ -1,14 +1,14 @@
 /* energy.c - an adaptive detector for when there is no model: speech is what stands out of the background in
  * many bands at once, lasts, and changes.
  *
- * For each frame of 10 ms, the energies of 20 mel bands, averaged over five frames, and the "body": the
- * median energy of the frame's milliseconds, which a click does not move. A frame is speech if
- *   - its bands lie above the background, on average by `threshold` times 12 dB,
- *   - its body does, too,
- *   - its bands move by some decibels within the 300 ms behind it and within the 300 ms before it: hum and
- * hiss do not, not even when they have just begun or are about to end. The background is the least energy of
- * each band over the last 1.5 s and the 300 ms to come: decisions lag by those 300 ms, so that a word that
- * begins with the recording is seen against the pause behind it. */
+ * For each frame of 10 ms: the energies of 20 mel bands, averaged over five frames, and the median and the
+ * peak of the energies of its milliseconds. A frame is speech if
+ *   - its bands lie above the background, on average by `threshold` times 9 dB,
+ *   - they move by some decibels within the 300 ms behind it and within the 300 ms before it: hum and hiss do
+ *     not, not even when they have just begun or are about to end,
+ *   - it is no click, whose peak is far above a median that is the background's.
+ * The background is the least energy of each band over the last 1.5 s and the 300 ms to come: decisions lag
+ * by those 300 ms, so that a word that begins with the recording is seen against the pause behind it. */
 #include "asr/vad/segmenter.h"
 #include "asr/vad/vad_impl.h"
 #include "audio/fbank.h"
@@ -26,7 +26,8 @@ enum {
     PARTS = 6,   /* of the background, AROUND frames each */
     VOTERS = 11, /* frames whose majority decides */
     MILLISECOND = 16,
-    BODY = PN_FBANK_WINDOW / MILLISECOND,
+    FRAME_MS = PN_FBANK_WINDOW / MILLISECOND,
+    HOP_MS = PN_FBANK_HOP / MILLISECOND,
     MIN_SPEECH_MS = 60,
     END_SILENCE_MS = 500,
     PAD_MS = 150,
@@ -35,13 +36,15 @@ enum {
 /* Decibels as differences of natural logarithms of energies. */
 #define DB(x) ((x)*0.2302585F)
 
-static const float LEAST_BAND = 10; /* log energy of a band of white noise at -76 dBFS */
-static const float LEAST_BODY = 2;  /* and of a millisecond of it */
-static const float MOST_EXCESS = DB(25), BODY_EXCESS = DB(4), LEAST_MOVEMENT = DB(8);
-static const float THRESHOLD = 0.5F, THRESHOLD_SCALE = DB(12);
+static const float LEAST_BAND = 10;  /* log energy of a band of white noise at -76 dBFS */
+static const float LEAST_MEDIAN = 2; /* and of a millisecond of it */
+static const float MOST_EXCESS = DB(25), LEAST_MOVEMENT = DB(8);
+static const float CLICK = DB(12), CLICK_MEDIAN = DB(4);
+static const float THRESHOLD = 0.5F, THRESHOLD_SCALE = DB(9);
 
+/* Logarithms of energies. */
 struct frame {
-    float band[BANDS], body;
+    float band[BANDS], median, peak;
 };
 
 struct model {
@@ -55,12 +58,14 @@ struct stream {
     struct pn_segmenter segmenter;
     float threshold; /* mean excess of the bands */
     int64_t rows, frames, judged, voted;
-    float before;     /* last sample, for pre-emphasis */
-    float body[BODY]; /* energies of the last milliseconds, a ring */
+    float before;           /* last sample, for pre-emphasis */
+    float energy[FRAME_MS]; /* of the last milliseconds, a ring */
     int64_t milliseconds;
     int in_millisecond;
     float sum;
-    float bodies[RING];        /* of rows to come, a ring */
+    struct {
+        float median, peak;
+    } spread[RING];            /* of the frames of the rows, a ring */
     float row[SMOOTH][BANDS];  /* the last rows, a ring */
     struct frame frame[RING];  /* a ring */
     struct frame least[PARTS]; /* the background of each part, a ring */
@@ -82,17 +87,17 @@ static int by_size(const void *a, const void *b)
 
 static void close_millisecond(struct stream *s)
 {
-    s->body[s->milliseconds++ % BODY] = s->sum / MILLISECOND;
+    float sorted[FRAME_MS];
+    s->energy[s->milliseconds++ % FRAME_MS] = s->sum / MILLISECOND;
     s->sum = 0;
     s->in_millisecond = 0;
-    int64_t first = s->milliseconds - BODY;
-    if (first < 0 || first % (PN_FBANK_HOP / MILLISECOND) != 0)
+    int64_t first = s->milliseconds - FRAME_MS;
+    if (first < 0 || first % HOP_MS != 0)
         return;
-    float sorted[BODY];
-    memcpy(sorted, s->body, sizeof(sorted));
-    qsort(sorted, BODY, sizeof(*sorted), by_size);
-    s->bodies[first / (PN_FBANK_HOP / MILLISECOND) % RING] =
-        fmaxf(logf(sorted[BODY / 2] + 1e-6F), LEAST_BODY);
+    memcpy(sorted, s->energy, sizeof(sorted));
+    qsort(sorted, FRAME_MS, sizeof(*sorted), by_size);
+    s->spread[first / HOP_MS % RING].median = fmaxf(logf(sorted[FRAME_MS / 2] + 1e-6F), LEAST_MEDIAN);
+    s->spread[first / HOP_MS % RING].peak = logf(sorted[FRAME_MS - 1] + 1e-6F);
 }
 
 static void measure(struct stream *s, const float *pcm, size_t n)
@@ -113,10 +118,10 @@ static void note_least(struct stream *s, const struct frame *f)
         *least = *f;
     for (int b = 0; b < BANDS; b++)
         least->band[b] = fminf(least->band[b], f->band[b]);
-    least->body = fminf(least->body, f->body);
+    least->median = fminf(least->median, f->median);
 }
 
-/* The mean of the rows in the ring, `n` of them. */
+/* The mean of the rows in the ring, `n` of them, and the highest peak. */
 static void add_frame(struct stream *s, int n)
 {
     struct frame *f = &s->frame[s->frames % RING];
@@ -126,7 +131,10 @@ static void add_frame(struct stream *s, int n)
             sum += s->row[i][b];
         f->band[b] = sum / (float)n;
     }
-    f->body = s->bodies[s->frames % RING];
+    f->median = s->spread[s->frames % RING].median;
+    f->peak = f->median;
+    for (int64_t row = s->rows - n; row < s->rows; row++)
+        f->peak = fmaxf(f->peak, s->spread[row % RING].peak);
     note_least(s, f);
     s->frames++;
 }
@@ -140,7 +148,7 @@ static void background(const struct stream *s, struct frame *ret)
     for (int i = 1; i < (int)parts; i++) {
         for (int b = 0; b < BANDS; b++)
             ret->band[b] = fminf(ret->band[b], s->least[i].band[b]);
-        ret->body = fminf(ret->body, s->least[i].body);
+        ret->median = fminf(ret->median, s->least[i].median);
     }
 }
 
@@ -168,12 +176,17 @@ static float movement(const struct stream *s, int64_t from, int64_t to)
     return sum / BANDS;
 }
 
+static bool is_click(const struct frame *f, const struct frame *floor)
+{
+    return f->peak - f->median > CLICK && f->median - floor->median < CLICK_MEDIAN;
+}
+
 static bool is_speech(const struct stream *s, int64_t t)
 {
     struct frame floor;
     const struct frame *f = &s->frame[t % RING];
     background(s, &floor);
-    if (f->body - floor.body < BODY_EXCESS || excess(f, &floor) < s->threshold)
+    if (excess(f, &floor) < s->threshold || is_click(f, &floor))
         return false;
     int64_t from = PN_MAX(t - AROUND, 0), to = PN_MIN(t + AROUND, s->frames - 1);
     return (t - from < FEW || movement(s, from, t) >= LEAST_MOVEMENT) &&
