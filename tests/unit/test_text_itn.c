@@ -254,7 +254,7 @@ static void check_spoken(uint64_t v)
     check((struct pn_str){ spoken.ptr, spoken.len }, "zh", pn_str(want));
     pn_buf_clear(&spoken);
     speak_zh(v, &spoken);
-    if (v > 10)
+    if (v > 11)
         check_alone(&spoken, "zh", v);
     for (int with_and = 0; with_and < 2; with_and++) {
         pn_buf_clear(&spoken);
