@@ -20,7 +20,6 @@
 #include "nn/cpu.h"
 #include "nn/kern.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,12 +75,6 @@ struct row {
 static bool is_live(const struct group *g)
 {
     return g->chunking.step > 0;
-}
-
-static double heap_mb(void)
-{
-    struct mallinfo2 m = mallinfo2();
-    return (double)(m.uordblks + m.hblkhd) / (1 << 20);
 }
 
 static void open_streams(struct row *r)
@@ -195,13 +188,13 @@ static void print_row(struct row *r)
 static void measure_row(struct row *r)
 {
     const bool live = r->engine && is_live(r->g);
-    double heap = heap_mb();
+    double before = bench_status_mb("RssAnon");
     if (live) {
         open_streams(r);
         for (int i = 0; i < WARM_UP; i++)
             (void)chunk_ms(r);
     }
-    double state = (heap_mb() - heap) / r->batch;
+    double state = (bench_status_mb("RssAnon") - before) / r->batch;
     measure(r);
     print_row(r);
     if (live) {
