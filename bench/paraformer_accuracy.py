@@ -4,7 +4,7 @@
 usage: bench/paraformer_accuracy.py [--models FOLDER] [--clips 500] [--keep FOLDER]
 
 espeak-ng speaks digits and commands in Mandarin and English (spoken.py): the domain of the small models, micro-offline
-and micro-streaming, which lie in tests/data or in ../shared. Each clip is transcribed by both, in f32 and in int8. The
+and micro-streaming of tests/data. Each clip is transcribed by both, in f32 and in int8. The
 table says how often the text equals that model's f32 text, and how often it equals what was said, blanks and case left
 out. Different seeds are different clips; the same seed is always the same ones.
 """
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import tempfile
 
@@ -20,16 +21,8 @@ import spoken
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PINNA = os.environ.get("PINNA_BIN", ROOT / "build" / "pinna")
-SHARED = pathlib.Path(os.environ.get("PINNA_SHARED", ROOT.parent / "shared"))
-PLACES = (ROOT / "tests" / "data", SHARED / "fixtures" / "paraformer" / "models")
+DATA = ROOT / "tests" / "data" / "paraformer" / "models"
 MODELS = ("micro-offline", "micro-streaming")
-
-
-def find_models(folder):
-    for place in [pathlib.Path(folder)] if folder else PLACES:
-        if all((place / m / "model.pt").exists() for m in MODELS):
-            return place
-    raise SystemExit("no folder with micro-offline and micro-streaming; --models names one")
 
 
 def clips(folder, n, seed):
@@ -55,21 +48,21 @@ def plain(text):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--models")
+    p.add_argument("--models", type=pathlib.Path, default=DATA)
     p.add_argument("--clips", type=int, default=500)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--keep", help="leave clips and results here")
     args = p.parse_args()
-    models = find_models(args.models)
     with tempfile.TemporaryDirectory(prefix="pinna-accuracy-") as name:
         folder = pathlib.Path(args.keep or name)
-        folder.mkdir(exist_ok=True)
+        for model in MODELS:  # packed files are written beside their source
+            shutil.copytree(args.models / model, folder / model, dirs_exist_ok=True)
         said = clips(folder, args.clips, args.seed)
         print(f"{args.clips} clips\n{'model':<18}{'precision':<12}{'= f32':>8}{'= what was said':>18}")
         for model in MODELS:
             base = None
             for precision in ("f32", "int8"):
-                texts = transcribe(models / model, precision, list(said), folder / f"{model}-{precision}")
+                texts = transcribe(folder / model, precision, list(said), folder / f"{model}-{precision}")
                 base = base or texts
                 same = sum(texts[f] == base[f] for f in said)
                 right = sum(plain(texts[f]) == plain(said[f]) for f in said)
