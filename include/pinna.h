@@ -61,6 +61,14 @@ struct pinna_model_options {
     /* Called while the model is packed, which happens once for each model on a machine; 0..1. May be NULL. */
     void (*progress)(void *ctx, double fraction);
     void *ctx;
+    /* How audio is cut: "auto" (NULL: the best that is here), "fsmn", "silero", "energy", "off", or a path.
+     */
+    const char *vad;
+    /* For models whose text has no marks: "auto" (NULL: ct-punc, if it is here), "off", a name or a path. */
+    const char *punctuation;
+    /* Corrects the sentences of a model that gives results while audio comes: NULL or "off": nobody; "auto":
+     * paraformer-zh, if it is here and the model a Chinese one; else a name or a path. */
+    const char *final_model;
 };
 
 /* Loads a model: a name ("base", "sphinx"; `pinna models` lists them) or the path of a checkpoint file or
@@ -84,6 +92,10 @@ struct pinna_options {
     int word_timestamps;  /* words with their times */
     int batch;            /* cut at pauses, pieces together: faster for long audio, without context */
     int auto_context;     /* compute only what short audio needs: faster, a little less exact */
+    const char *hotwords; /* likely words, blanks between, each with ":WEIGHT" behind it or not; NULL: none */
+    int vad;              /* cut at pauses, leave out what is no speech */
+    int no_punctuation;   /* leave the text of models without punctuation as it is */
+    int itn;              /* numbers, dates, times and amounts with digits */
 };
 
 struct pinna_result;

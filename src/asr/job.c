@@ -33,13 +33,17 @@ int pn_job_new(const struct pn_job_request *req, struct pn_job **ret, struct pn_
         return pn_fail(err, PN_ENOTFOUND, "no model has a name so long");
     }
     j->prompt = strdup(req->want.prompt ? req->want.prompt : "");
-    if (!j->prompt) {
+    j->hotwords = strdup(req->want.hotwords ? req->want.hotwords : "");
+    if (!j->prompt || !j->hotwords) {
+        free(j->prompt);
+        free(j->hotwords);
         free(j);
         return pn_fail(err, PN_ENOMEM, "no memory for another job");
     }
     j->req.want.language = j->language;
     j->req.want.task = j->task;
     j->req.want.prompt = j->prompt;
+    j->req.want.hotwords = j->hotwords;
     j->req.model = pn_str(j->model);
     j->recognizer = req->recognizer;
     *ret = j;
@@ -51,6 +55,7 @@ void pn_job_drop(struct pn_job *j)
     if (j->recognizer && !j->req.recognizer)
         pn_models_release(j->req.models, j->recognizer);
     free(j->prompt);
+    free(j->hotwords);
     free(j);
 }
 

@@ -30,7 +30,7 @@ struct pn_job {
     pn_job_id id;
     struct pn_job_request req; /* strings point to the next ones */
     char language[32], task[16], model[64];
-    char *prompt;
+    char *prompt, *hotwords;
 
     /* The thread's alone. */
     struct pn_job *next_of_thread;

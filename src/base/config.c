@@ -59,7 +59,16 @@ static const struct pn_opt OPTS[] = {
     { TEXT("engine.whisper_model", "WHISPER_MODEL", "model", whisper_model, "base"), .letter = 'm',
       .arg = "MODEL", .help = "model for uploads and the command line" },
     { TEXT("engine.model_name", "MODEL_NAME", "live-model", model_name, "paraformer-zh-streaming"),
-      .no_effect = true, .arg = "MODEL", .help = "model for live audio" },
+      .arg = "MODEL", .help = "model for live audio; where it is missing, that for uploads" },
+    { TEXT("engine.vad", "PINNA_VAD", "vad-model", vad, "auto"), .arg = "MODEL",
+      .help = "what finds speech: fsmn, silero, energy, off, or a path; auto takes the first that is here" },
+    { TEXT("engine.punctuation", "PINNA_PUNCTUATION", "punctuation-model", punctuation, "auto"),
+      .arg = "MODEL",
+      .help = "model that punctuates text without marks, or off; auto takes ct-punc if it is here" },
+    { TEXT("engine.final_model", "PINNA_FINAL_MODEL", "final-model", final_model, "auto"), .arg = "MODEL",
+      .help =
+          "model that corrects what was heard live when a sentence ends, or off; auto takes paraformer-zh "
+          "if it is here and the live model is Chinese" },
     { TEXT("engine.model_dir", "MODEL_DIR", "model-dir", model_dir, ""), .arg = "DIR",
       .help = "folder of downloaded models; empty means models in the state folder of a systemd service, in "
               "/var/lib/pinna for root where that exists, else in ~/.local/share/pinna" },

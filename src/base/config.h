@@ -21,6 +21,9 @@ struct pn_config {
     /* engine */
     const char *model_name;          /* MODEL_NAME paraformer-zh-streaming: sockets */
     const char *whisper_model;       /* WHISPER_MODEL base: uploads and the command line */
+    const char *vad;                 /* PINNA_VAD auto|fsmn|silero|energy|off, or a path */
+    const char *punctuation;         /* PINNA_PUNCTUATION auto|off, a name or a path */
+    const char *final_model;         /* PINNA_FINAL_MODEL auto|off, a name or a path: the second pass */
     const char *model_dir;           /* MODEL_DIR, "" = model/caches.h chooses */
     const char *precision;           /* PINNA_PRECISION int8|f32 */
     const char *cache_dir;           /* PINNA_CACHE_DIR, "" = none */

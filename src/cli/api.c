@@ -62,7 +62,6 @@ const char *pinna_version(void)
 static int open_models(struct pinna_model *m, const char *name, const struct pinna_model_options *o,
                        struct pn_err *err)
 {
-    char warning[256];
     if (o->precision != PINNA_INT8 && o->precision != PINNA_F32)
         return pn_fail(err, PN_EINVAL, "precision: %d is none", o->precision);
     if (o->threads < 0 || o->threads > 1024 || o->max_streams < 0 || o->max_streams > MOST_STREAMS)
@@ -73,13 +72,16 @@ static int open_models(struct pinna_model *m, const char *name, const struct pin
                                      .model_dir = o->model_dir ? o->model_dir : "",
                                      .cache_dir = o->cache_dir ? o->cache_dir : "",
                                      .max_loaded = 1,
+                                     .vad = o->vad,
+                                     .punctuation = o->punctuation,
+                                     .final_model = o->final_model ? o->final_model : "off",
                                      .progress = o->progress,
                                      .ctx = o->ctx };
     m->max_streams = o->max_streams ? o->max_streams : MAX_STREAMS;
     struct pn_scheduler_options sched = { .max_streams = m->max_streams,
                                           .batch_size = m->max_streams,
                                           .row_budget = ROW_BUDGET };
-    int r = pn_models_open(&opt, &m->models, warning, err);
+    int r = pn_models_open(&opt, &m->models, err);
     if (r < 0)
         return r;
     m->recognizer = pn_models_default(m->models);
@@ -187,7 +189,11 @@ static int read_options(const struct pinna_options *o, struct pn_recognition *re
                                     .best_of = o->best_of,
                                     .word_timestamps = o->word_timestamps != 0,
                                     .batch = o->batch != 0,
-                                    .auto_context = o->auto_context != 0 };
+                                    .auto_context = o->auto_context != 0,
+                                    .hotwords = o->hotwords ? o->hotwords : "",
+                                    .vad = o->vad != 0,
+                                    .punctuation = o->no_punctuation == 0,
+                                    .itn = o->itn != 0 };
     if (!ret->language)
         return pn_fail(err, PN_EINVAL, "language: '%.60s' is no language that is known", language);
     if (strcmp(ret->task, "transcribe") != 0 && strcmp(ret->task, "translate") != 0)

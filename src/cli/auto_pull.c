@@ -12,20 +12,23 @@ static int on_progress(void *ctx, const struct pn_pull_progress *p)
     return 0;
 }
 
-static int pull(const struct pn_config *c, const struct pn_mirror *mirror, struct pn_pull_screen *screen,
-                struct pn_err *err)
+static void pull(const struct pn_config *c, const char *name, const struct pn_mirror *mirror,
+                 struct pn_pull_screen *screen)
 {
+    struct pn_err err = { 0 };
     char path[PN_MODEL_PATH_MAX];
     struct pn_pull_options opt = pn_pull_options_of(c);
     opt.mirror = mirror;
     opt.ctx = screen;
     opt.progress = on_progress;
     opt.note = pn_pull_screen_note;
-    return pn_pull_find(&opt, c->whisper_model) ? pn_pull(c->whisper_model, &opt, path, sizeof(path), err)
-                                                : 0;
+    int r = pn_pull_find(&opt, name) ? pn_pull(name, &opt, path, sizeof(path), &err) : 0;
+    pn_progress_clear(&screen->progress);
+    if (r < 0)
+        fprintf(stderr, "pinna: model '%s' could not be fetched: %s\n", name, err.text);
 }
 
-void pn_auto_pull(const struct pn_config *c)
+void pn_auto_pull(const struct pn_config *c, bool live)
 {
     struct pn_mirror *mirror = NULL;
     struct pn_pull_screen screen;
@@ -33,11 +36,12 @@ void pn_auto_pull(const struct pn_config *c)
     if (!c->auto_pull || c->offline)
         return;
     pn_pull_screen_init(&screen);
-    int r = pn_mirror_read(c->catalogue, &mirror, &err);
-    if (r == 0)
-        r = pull(c, mirror, &screen, &err);
-    pn_progress_clear(&screen.progress);
+    if (pn_mirror_read(c->catalogue, &mirror, &err) < 0) {
+        fprintf(stderr, "pinna: %s\n", err.text);
+        return;
+    }
+    pull(c, c->whisper_model, mirror, &screen);
+    if (live)
+        pull(c, c->model_name, mirror, &screen);
     pn_mirror_free(mirror);
-    if (r < 0)
-        fprintf(stderr, "pinna: model '%s' could not be fetched: %s\n", c->whisper_model, err.text);
 }

@@ -87,7 +87,7 @@ static int serve(const struct pn_config *c, struct pn_err *err)
     int r = start_log(c, err);
     if (r < 0)
         return r;
-    pn_auto_pull(c);
+    pn_auto_pull(c, true);
     r = pn_server_new(c, &server, err);
     if (r == 0) {
         announce(c, pn_server_port(server));

@@ -23,10 +23,10 @@ enum { ROW_BUDGET = 4096, EXIT_USAGE = 2, EXIT_MODEL = 3 };
 enum { MAX_CONCURRENT = 8 }; /* files that share the model's steps: more cost memory and gain little */
 
 struct fields {
-    const char *format, *language, *task, *output_dir, *prompt, *encoder_context;
+    const char *format, *language, *task, *output_dir, *prompt, *hotwords, *encoder_context;
     double temperature;
     int64_t beam_size, best_of;
-    bool word_timestamps, fast, raw_pcm, help, help_all;
+    bool word_timestamps, fast, vad, punctuation, itn, raw_pcm, help, help_all;
 };
 
 #define OWN(type_, name_, member_) \
@@ -49,6 +49,14 @@ static const struct pn_opt OPTIONS[] = {
       .help = "samples to choose from at higher temperatures" },
     { OWN(PN_OPT_REAL, "temperature", temperature), .fallback = "0", .min = 0, .max = 1, .arg = "T",
       .help = "0 to 1; raised by 0.2 while a result fails its checks" },
+    { OWN(PN_OPT_STR, "hotwords", hotwords), .fallback = "", .arg = "WORDS",
+      .help = "words that are likely, blanks between, each with :WEIGHT behind it or not (Paraformer)" },
+    { OWN(PN_OPT_BOOL, "vad", vad), .fallback = "false",
+      .help = "cut at pauses and leave out what is no speech" },
+    { OWN(PN_OPT_BOOL, "punctuation", punctuation), .fallback = "true",
+      .help = "punctuate the text of models that do not, if a model for that is here" },
+    { OWN(PN_OPT_BOOL, "itn", itn), .fallback = "false",
+      .help = "write numbers, dates, times and amounts with digits" },
     { OWN(PN_OPT_BOOL, "fast", fast), .fallback = "false",
       .help = "cut long files at pauses and transcribe the pieces together, without context" },
     { OWN(PN_OPT_CHOICE, "encoder-context", encoder_context), .fallback = "full", .choices = "full,auto",
@@ -103,6 +111,10 @@ static int read_want(const struct fields *own, struct pn_recognition *want, stru
                                      .best_of = (int)own->best_of,
                                      .word_timestamps = own->word_timestamps,
                                      .batch = own->fast,
+                                     .hotwords = own->hotwords,
+                                     .vad = own->vad,
+                                     .punctuation = own->punctuation,
+                                     .itn = own->itn,
                                      .auto_context = strcmp(own->encoder_context, "auto") == 0 };
     if (!want->language)
         return pn_fail(err, PN_EINVAL, "--language: '%.60s' is no language that is known", own->language);
@@ -130,25 +142,32 @@ static void say_packing(void *ctx, double fraction)
             fraction < 1 ? "" : "\n");
 }
 
+static void say_warning(void *ctx, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "pinna: %s\n", line);
+}
+
 /* Only a model that was asked for on the command line must be the one. */
 static int open_model(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
-    char warning[256] = "";
-    pn_auto_pull(cmd->config);
+    pn_auto_pull(cmd->config, false);
     struct pn_models_options opt = { .model = cmd->config->whisper_model,
                                      .allow_fallback = !cmd->model_by_flag,
                                      .threads = (int)cmd->config->threads,
                                      .model_dir = cmd->config->model_dir,
                                      .cache_dir = cmd->config->cache_dir,
                                      .max_loaded = 1,
+                                     .vad = cmd->config->vad,
+                                     .punctuation = cmd->want.punctuation ? cmd->config->punctuation : "off",
+                                     .final_model = "off",
+                                     .warn = say_warning,
                                      .progress = isatty(STDERR_FILENO) ? say_packing : NULL };
     int r = pn_precision_parse(pn_str(cmd->config->precision), &opt.precision);
     if (r == 0)
-        r = pn_models_open(&opt, &e->models, warning, err);
+        r = pn_models_open(&opt, &e->models, err);
     if (r < 0)
         return r;
-    if (warning[0])
-        fprintf(stderr, "pinna: %s\n", warning);
     e->concurrent = PN_MIN((size_t)MAX_CONCURRENT, cmd->n_names);
     struct pn_recognizer *rec = pn_models_default(e->models);
     return rec->ops->check(rec, &cmd->want, err);

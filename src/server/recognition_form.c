@@ -6,7 +6,11 @@
 
 #include <string.h>
 
-enum { MAX_PROMPT = 4096 /* Whisper reads the last 223 tokens */, MAX_BEAMS = 16 };
+enum {
+    MAX_PROMPT = 4096,    /* Whisper reads the last 223 tokens */
+    MAX_HOTWORDS = 65536, /* some thousand words */
+    MAX_BEAMS = 16
+};
 
 typedef struct pn_str (*parameter_fn)(struct pn_request *, const char *name);
 
@@ -32,17 +36,23 @@ static bool read_task(struct pn_request *req, parameter_fn parameter, struct pn_
     return !req->reply;
 }
 
+/* A text that is not checked further; the request arena's. */
+static bool keep_text(struct pn_request *req, struct pn_str v, const char *name, size_t most,
+                      const char **ret)
+{
+    if (v.len > most)
+        req->reply = pn_reply_error(400, name, NULL, "%s must not be longer than %zu bytes", name, most);
+    else if (!(*ret = pn_arena_str(req->arena, v)))
+        req->reply = pn_reply_error(503, NULL, "overloaded", "no memory for %s", name);
+    return !req->reply;
+}
+
 static bool read_prompt(struct pn_request *req, parameter_fn parameter, struct pn_recognition *want)
 {
     struct pn_str v = parameter(req, "prompt");
     if (!v.len)
         v = parameter(req, "initial_prompt");
-    if (v.len > MAX_PROMPT)
-        req->reply =
-            pn_reply_error(400, "prompt", NULL, "prompt must not be longer than %d bytes", MAX_PROMPT);
-    else if (!(want->prompt = pn_arena_str(req->arena, v)))
-        req->reply = pn_reply_error(503, NULL, "overloaded", "no memory for the prompt");
-    return !req->reply;
+    return keep_text(req, v, "prompt", MAX_PROMPT, &want->prompt);
 }
 
 static bool read_number(struct pn_request *req, parameter_fn parameter, const char *name, int max, int *ret)
@@ -64,10 +74,10 @@ static bool read_temperature(struct pn_request *req, parameter_fn parameter, str
     return !req->reply;
 }
 
+/* What is absent leaves *ret as it is. */
 static bool read_switch(struct pn_request *req, parameter_fn parameter, const char *name, bool *ret)
 {
     struct pn_str v = parameter(req, name);
-    *ret = false;
     if (v.len && pn_parse_bool(v, ret) < 0)
         req->reply = pn_reply_error(400, name, NULL, "%s must be true or false", name);
     return !req->reply;
@@ -86,12 +96,16 @@ bool pn_recognition_form(struct pn_request *req, parameter_fn parameter, struct 
                          struct pn_str *ret_model)
 {
     struct pn_recognition *want = ret_want;
-    *want = (struct pn_recognition){ 0 };
+    *want = (struct pn_recognition){ .punctuation = true };
     *ret_model = parameter(req, "model");
     return read_language(req, parameter, want) && read_task(req, parameter, want) &&
            read_prompt(req, parameter, want) && read_temperature(req, parameter, want) &&
            read_number(req, parameter, "beam_size", MAX_BEAMS, &want->beam_size) &&
            read_number(req, parameter, "best_of", MAX_BEAMS, &want->best_of) &&
            read_switch(req, parameter, "word_timestamps", &want->word_timestamps) &&
-           read_switch(req, parameter, "batch", &want->batch) && read_context(req, parameter, want);
+           read_switch(req, parameter, "batch", &want->batch) && read_context(req, parameter, want) &&
+           keep_text(req, parameter(req, "hotwords"), "hotwords", MAX_HOTWORDS, &want->hotwords) &&
+           read_switch(req, parameter, "vad", &want->vad) &&
+           read_switch(req, parameter, "punctuation", &want->punctuation) &&
+           read_switch(req, parameter, "itn", &want->itn);
 }

@@ -144,27 +144,33 @@ static int start_decoders(struct pn_server *s, struct pn_err *err)
     return 0;
 }
 
+static void warn_of_model(void *ctx, const char *line)
+{
+    (void)ctx;
+    pn_log(PN_WARN, "model fallback", F_CSTR("text", line));
+}
+
 static int start_engine(struct pn_server *s, struct pn_err *err)
 {
     const struct pn_config *c = s->config;
-    char warning[256];
     struct pn_models_options models = { .model = c->whisper_model,
+                                        .live_model = c->model_name,
                                         .allow_fallback = true,
                                         .threads = (int)c->threads,
                                         .model_dir = c->model_dir,
                                         .cache_dir = c->cache_dir,
-                                        .max_loaded = (int)c->max_models };
+                                        .max_loaded = (int)c->max_models,
+                                        .vad = c->vad,
+                                        .punctuation = c->punctuation,
+                                        .final_model = c->final_model,
+                                        .warn = warn_of_model };
     struct pn_scheduler_options sched = { .max_streams = (int)c->max_concurrent,
                                           .batch_size = (int)c->batch_size,
                                           .row_budget = ROW_BUDGET };
     int r = pn_precision_parse(pn_str(c->precision), &models.precision);
     if (r == 0)
-        r = pn_models_open(&models, &s->models, warning, err);
-    if (r < 0)
-        return r;
-    if (*warning)
-        pn_log(PN_WARN, "model fallback", F_CSTR("text", warning));
-    if ((r = start_decoders(s, err)) < 0 || (r = pn_scheduler_new(&sched, &s->scheduler, err)) < 0)
+        r = pn_models_open(&models, &s->models, err);
+    if (r < 0 || (r = start_decoders(s, err)) < 0 || (r = pn_scheduler_new(&sched, &s->scheduler, err)) < 0)
         return r;
     struct pn_transcriber_options jobs = { .scheduler = s->scheduler,
                                            .decoders = s->decoders,

@@ -52,17 +52,24 @@ static int drop_folder(void **state)
     return 0;
 }
 
+static void no_warning(void *ctx, const char *line)
+{
+    (void)ctx;
+    fail_msg("%s", line);
+}
+
 static struct pn_models *open_models(const char *model, int max_loaded)
 {
     struct pn_models *m = NULL;
     struct pn_err err = { 0 };
-    char warning[256];
-    struct pn_models_options opt = {
-        .model = model, .threads = 2, .precision = PN_INT8, .model_dir = g_folder, .max_loaded = max_loaded
-    };
-    if (pn_models_open(&opt, &m, warning, &err) < 0)
+    struct pn_models_options opt = { .model = model,
+                                     .threads = 2,
+                                     .precision = PN_INT8,
+                                     .model_dir = g_folder,
+                                     .max_loaded = max_loaded,
+                                     .warn = no_warning };
+    if (pn_models_open(&opt, &m, &err) < 0)
         fail_msg("%s", err.text);
-    assert_string_equal(warning, "");
     return m;
 }
 
@@ -310,18 +317,26 @@ static void test_one_model_only(void **state)
     pn_models_free(m);
 }
 
+static void keep_warning(void *ctx, const char *line)
+{
+    snprintf(ctx, 512, "%s", line);
+}
+
 static void test_the_default_may_fall_back(void **state)
 {
     (void)state;
     struct pn_models *m = NULL;
     struct pn_err err = { 0 };
-    char warning[256] = "";
+    char warning[512] = "";
     struct pn_models_options opt = { .model = "base", .threads = 1, .model_dir = g_folder, .max_loaded = 1 };
-    assert_int_equal(pn_models_open(&opt, &m, warning, &err), -PN_ENOTFOUND);
+    opt.warn = keep_warning;
+    opt.ctx = warning;
+    assert_int_equal(pn_models_open(&opt, &m, &err), -PN_ENOTFOUND);
+    assert_string_equal(warning, "");
     assert_non_null(strstr(err.text, "pinna pull base"));
     opt.allow_fallback = true;
     err = (struct pn_err){ 0 };
-    assert_int_equal(pn_models_open(&opt, &m, warning, &err), 0);
+    assert_int_equal(pn_models_open(&opt, &m, &err), 0);
     assert_string_equal(pn_models_default(m)->name, "sphinx");
     assert_non_null(strstr(warning, "pinna pull base"));
     assert_non_null(strstr(warning, "sphinx"));

@@ -26,6 +26,11 @@ struct pn_recognizer *pn_pipeline_first(struct pn_recognizer *r)
     return pn_pipeline_of(r)->first;
 }
 
+void pn_pipeline_set_second(struct pn_recognizer *r, struct pn_recognizer *second)
+{
+    pn_pipeline_of(r)->parts.second = second;
+}
+
 /* ---- open and close ---- */
 
 static int pipeline_check(const struct pn_recognizer *r, const struct pn_recognition *want,

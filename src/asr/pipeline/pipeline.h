@@ -31,6 +31,8 @@ struct pn_pipeline_parts {
  * `parts` may be NULL: none. */
 PN_MUST_CHECK int pn_pipeline_new(struct pn_recognizer *first, const struct pn_pipeline_parts *parts,
                                   struct pn_recognizer **ret, struct pn_err *err);
+/* Another second recogniser (as in pn_pipeline_parts); no stream is open. */
+void pn_pipeline_set_second(struct pn_recognizer *r, struct pn_recognizer *second);
 /* The recogniser that the pipeline `r` wraps. */
 struct pn_recognizer *pn_pipeline_first(struct pn_recognizer *r);
 
