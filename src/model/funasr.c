@@ -267,7 +267,12 @@ const char *pn_funasr_item(const struct pn_funasr *m, const char *key, size_t i)
 
 const struct pn_tensor *pn_funasr_tensor(const struct pn_funasr *m, const char *name)
 {
-    return pn_checkpoint_find(m->weights, name);
+    return m->weights ? pn_checkpoint_find(m->weights, name) : NULL;
+}
+
+void pn_funasr_close_weights(struct pn_funasr *m)
+{
+    m->weights = pn_checkpoint_close(m->weights);
 }
 
 int pn_funasr_tensor_of(const struct pn_funasr *m, const char *name, int n_dims, const int64_t *dim,

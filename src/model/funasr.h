@@ -53,6 +53,10 @@ PN_MUST_CHECK int pn_funasr_dim(const struct pn_funasr *m, const char *name, int
 /* How many tensors "PREFIX0SUFFIX", "PREFIX1SUFFIX", ... there are, up to `max`. */
 int pn_funasr_count(const struct pn_funasr *m, const char *prefix, const char *suffix, int max);
 
+/* Lets go of the tensors, of which there are none from here on: packing has read a gigabyte that would stay
+ * mapped otherwise. */
+void pn_funasr_close_weights(struct pn_funasr *m);
+
 size_t pn_funasr_n_tokens(const struct pn_funasr *m);                /* 0: no token list */
 struct pn_str pn_funasr_token(const struct pn_funasr *m, size_t id); /* as in the file; "" past the end */
 int64_t pn_funasr_token_id(const struct pn_funasr *m, struct pn_str text); /* -1: none */

@@ -190,6 +190,8 @@ int pn_paraformer_open(const struct pn_paraformer_options *opt, struct pn_parafo
         r = make_front_end(m);
     if (r == 0)
         r = load(m, opt, err);
+    if (r == 0)
+        pn_funasr_close_weights(m->folder);
     if (r < 0) {
         pn_paraformer_close(m);
         return pn_fail(err, (enum pn_error) - r, "%s: %s", opt->path, pn_error_name(r));

@@ -85,8 +85,10 @@ int pn_punctuation_open(const struct pn_punctuation_options *opt, struct pn_punc
         p->vocabulary = (struct pn_mark_vocabulary){ p->folder, id_of, unknown_of(p->folder), NULL, 0 };
         r = pn_mark_network_open(p->folder, opt, &p->network, &why);
     }
-    if (r == 0)
+    if (r == 0) {
+        pn_funasr_close_weights(p->folder);
         r = read_dictionary(p, opt->path, &why);
+    }
     if (r < 0) {
         pn_punctuation_close(p);
         return pn_fail(err, (enum pn_error) - r, "%s", why.code ? why.text : pn_error_name(r));
