@@ -64,7 +64,9 @@ static int pack_anew(const struct pn_pack_job *job, const char *path, struct pn_
     }
     if (r == 0)
         return bind(job, packed, ret, err);
-    return pn_fail(err, (enum pn_error) - r, "%s: %s", job->path, first.code ? first.text : pn_error_name(r));
+    if (!first.code)
+        return pn_fail(err, (enum pn_error) - r, "%s: %s", job->path, pn_error_name(r));
+    return pn_fail(err, (enum pn_error)first.code, "%s: %s", job->path, first.text);
 }
 
 int pn_pack_open(const struct pn_pack_job *job, struct pn_packed **ret, struct pn_err *err)
