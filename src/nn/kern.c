@@ -25,12 +25,16 @@ static const struct level LEVELS[] = {
     { PN_CPU_AVX512, pn_kern_linear_avx512 },
     { PN_CPU_AVX512, pn_kern_vec_avx512 },
     { PN_CPU_AVX512, pn_kern_attention_avx512 },
+    { PN_CPU_AVX512, pn_kern_small_avx512 },
+    { PN_CPU_AVX512, pn_kern_sequence_avx512 },
     { PN_CPU_VNNI, pn_kern_linear_vnni },
     { PN_CPU_VNNI, pn_kern_attention_vnni },
 #elif defined(__aarch64__)
     { PN_CPU_NEON, pn_kern_linear_neon },
     { PN_CPU_NEON, pn_kern_vec_neon },
     { PN_CPU_NEON, pn_kern_attention_neon },
+    { PN_CPU_NEON, pn_kern_small_neon },
+    { PN_CPU_NEON, pn_kern_sequence_neon },
     { PN_CPU_DOTPROD, pn_kern_linear_dotprod },
 #endif
 };

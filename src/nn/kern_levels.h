@@ -19,6 +19,8 @@ void pn_kern_sequence_avx2(struct pn_kern *k); /* memory, lstm_cell, halves */
 void pn_kern_linear_avx512(struct pn_kern *k); /* gemm_f32, quantize_row */
 void pn_kern_vec_avx512(struct pn_kern *k);
 void pn_kern_attention_avx512(struct pn_kern *k);
+void pn_kern_small_avx512(struct pn_kern *k);
+void pn_kern_sequence_avx512(struct pn_kern *k);
 void pn_kern_linear_vnni(struct pn_kern *k); /* gemm_u8s8 */
 void pn_kern_attention_vnni(struct pn_kern *k);
 
@@ -26,6 +28,8 @@ void pn_kern_attention_vnni(struct pn_kern *k);
 void pn_kern_linear_neon(struct pn_kern *k);
 void pn_kern_vec_neon(struct pn_kern *k);
 void pn_kern_attention_neon(struct pn_kern *k);
+void pn_kern_small_neon(struct pn_kern *k);
+void pn_kern_sequence_neon(struct pn_kern *k);
 void pn_kern_linear_dotprod(struct pn_kern *k);
 
 #endif

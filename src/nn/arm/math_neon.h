@@ -9,6 +9,28 @@
 #include <arm_neon.h>
 #include <string.h>
 
+/* Up to four floats; what is missing is `fill`. */
+static inline float32x4_t pn_load_neon(const float *x, size_t left, float fill)
+{
+    if (left >= 4)
+        return vld1q_f32(x);
+    float t[4] = { fill, fill, fill, fill };
+    memcpy(t, x, left * sizeof(float));
+    return vld1q_f32(t);
+}
+
+/* As many floats of v as are left, up to four. */
+static inline void pn_store_neon(float *y, float32x4_t v, size_t left)
+{
+    if (left >= 4) {
+        vst1q_f32(y, v);
+        return;
+    }
+    float t[4];
+    vst1q_f32(t, v);
+    memcpy(y, t, left * sizeof(float));
+}
+
 /* e^x within 2 ulp for x <= 88; larger x give e^88. Below -87.3 (and for -inf) exactly 0; NaN stays NaN. */
 static inline float32x4_t pn_exp_neon(float32x4_t x)
 {

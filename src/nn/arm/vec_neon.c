@@ -7,27 +7,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Up to four floats; what is missing is `fill`. */
-INLINE float32x4_t load(const float *x, size_t left, float fill)
-{
-    if (left >= 4)
-        return vld1q_f32(x);
-    float t[4] = { fill, fill, fill, fill };
-    memcpy(t, x, left * sizeof(float));
-    return vld1q_f32(t);
-}
-
-INLINE void store(float *y, float32x4_t v, size_t left)
-{
-    if (left >= 4) {
-        vst1q_f32(y, v);
-        return;
-    }
-    float t[4];
-    vst1q_f32(t, v);
-    memcpy(y, t, left * sizeof(float));
-}
-
 INLINE float64x2_t add_f64(float64x2_t sum, float32x4_t v)
 {
     sum = vaddq_f64(sum, vcvt_f64_f32(vget_low_f32(v)));
@@ -38,7 +17,7 @@ static double squares(const float *x, size_t n, double mean)
 {
     float64x2_t sum = vdupq_n_f64(0), m = vdupq_n_f64(mean);
     for (size_t i = 0; i < n; i += 4) {
-        float32x4_t v = load(x + i, n - i, (float)mean);
+        float32x4_t v = pn_load_neon(x + i, n - i, (float)mean);
         float64x2_t a = vsubq_f64(vcvt_f64_f32(vget_low_f32(v)), m);
         float64x2_t b = vsubq_f64(vcvt_high_f64_f32(v), m);
         sum = vfmaq_f64(vfmaq_f64(sum, a, a), b, b);
@@ -51,13 +30,14 @@ static void layer_norm_row(size_t n, const float *x, const float *gamma, const f
 {
     float64x2_t sum = vdupq_n_f64(0);
     for (size_t i = 0; i < n; i += 4)
-        sum = add_f64(sum, load(x + i, n - i, 0));
+        sum = add_f64(sum, pn_load_neon(x + i, n - i, 0));
     double mean = vaddvq_f64(sum) / (double)n;
     double scale = 1 / sqrt(squares(x, n, mean) / (double)n + (double)eps);
     float32x4_t mean4 = vdupq_n_f32((float)mean);
     for (size_t i = 0; i < n; i += 4) {
-        float32x4_t v = vmulq_n_f32(vsubq_f32(load(x + i, n - i, 0), mean4), (float)scale);
-        store(y + i, vfmaq_f32(load(beta + i, n - i, 0), v, load(gamma + i, n - i, 0)), n - i);
+        float32x4_t v = vmulq_n_f32(vsubq_f32(pn_load_neon(x + i, n - i, 0), mean4), (float)scale);
+        pn_store_neon(
+            y + i, vfmaq_f32(pn_load_neon(beta + i, n - i, 0), v, pn_load_neon(gamma + i, n - i, 0)), n - i);
     }
 }
 
@@ -71,14 +51,14 @@ static void layer_norm(int m, int n, const float *x, size_t ldx, const float *ga
 static void gelu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 4)
-        store(x + i, pn_gelu_neon(load(x + i, n - i, 0)), n - i);
+        pn_store_neon(x + i, pn_gelu_neon(pn_load_neon(x + i, n - i, 0)), n - i);
 }
 
 static float max(const float *x, size_t n)
 {
     float32x4_t m = vdupq_n_f32(-INFINITY);
     for (size_t i = 0; i < n; i += 4)
-        m = vmaxnmq_f32(m, load(x + i, n - i, -INFINITY));
+        m = vmaxnmq_f32(m, pn_load_neon(x + i, n - i, -INFINITY));
     return vmaxvq_f32(m);
 }
 
@@ -87,13 +67,13 @@ void pn_softmax_neon(float *x, size_t n)
     float32x4_t m = vdupq_n_f32(max(x, n));
     float64x2_t sum = vdupq_n_f64(0);
     for (size_t i = 0; i < n; i += 4) {
-        float32x4_t v = pn_exp_neon(vsubq_f32(load(x + i, n - i, -INFINITY), m));
+        float32x4_t v = pn_exp_neon(vsubq_f32(pn_load_neon(x + i, n - i, -INFINITY), m));
         sum = add_f64(sum, v);
-        store(x + i, v, n - i);
+        pn_store_neon(x + i, v, n - i);
     }
     float scale = (float)(1 / vaddvq_f64(sum));
     for (size_t i = 0; i < n; i += 4)
-        store(x + i, vmulq_n_f32(load(x + i, n - i, 0), scale), n - i);
+        pn_store_neon(x + i, vmulq_n_f32(pn_load_neon(x + i, n - i, 0), scale), n - i);
 }
 
 static float logsumexp(const float *x, size_t n)
@@ -103,14 +83,14 @@ static float logsumexp(const float *x, size_t n)
         return m;
     float64x2_t sum = vdupq_n_f64(0);
     for (size_t i = 0; i < n; i += 4)
-        sum = add_f64(sum, pn_exp_neon(vsubq_f32(load(x + i, n - i, -INFINITY), vdupq_n_f32(m))));
+        sum = add_f64(sum, pn_exp_neon(vsubq_f32(pn_load_neon(x + i, n - i, -INFINITY), vdupq_n_f32(m))));
     return m + (float)log(vaddvq_f64(sum));
 }
 
 static void add(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 4)
-        store(y + i, vaddq_f32(load(y + i, n - i, 0), load(x + i, n - i, 0)), n - i);
+        pn_store_neon(y + i, vaddq_f32(pn_load_neon(y + i, n - i, 0), pn_load_neon(x + i, n - i, 0)), n - i);
 }
 
 void pn_kern_vec_neon(struct pn_kern *k)

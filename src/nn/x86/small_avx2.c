@@ -4,20 +4,11 @@
 #include "nn/small.h"
 #include "nn/x86/half_avx2.h"
 #include "nn/x86/softmax_avx2.h"
+#include "nn/x86/sums_avx2.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum { QUERIES = 3, ROWS = 6 };
-
-/* The sums of four registers, side by side. */
-INLINE __m128 sums(__m256 a, __m256 b, __m256 c, __m256 d)
-{
-    __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-    __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-    __m256 low = _mm256_shuffle_ps(ab, cd, _MM_SHUFFLE(1, 0, 1, 0));
-    __m256 all = _mm256_add_ps(low, _mm256_shuffle_ps(ab, cd, _MM_SHUFFLE(3, 2, 3, 2)));
-    return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
-}
 
 INLINE void score_tile(const int rows, int width, const float *q, const float *const k[PN_SMALL_KEYS],
                        int keys, float *s, size_t lds)
@@ -44,7 +35,7 @@ INLINE void score_tile(const int rows, int width, const float *q, const float *c
     const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(keys), _mm_setr_epi32(0, 1, 2, 3));
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++)
-        _mm_maskstore_ps(s + (size_t)r * lds, mask, sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
+        _mm_maskstore_ps(s + (size_t)r * lds, mask, pn_sums_avx2(acc[r][0], acc[r][1], acc[r][2], acc[r][3]));
 }
 
 static void scores(int rows, int width, const float *q, const float *const k[PN_SMALL_KEYS], int keys,
