@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-    MAX_PROMPT = 4096,    /* Whisper reads the last 223 tokens */
-    MAX_HOTWORDS = 65536, /* some thousand words */
+    MAX_PROMPT = 4096,   /* Whisper reads the last 223 tokens */
+    MAX_HOTWORDS = 8192, /* as much as a field of a form may hold */
     MAX_BEAMS = 16
 };
 
