@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    INBOX = 30 * PN_SAMPLE_RATE,
+    INBOX = 5 * PN_SAMPLE_RATE,
     ROW = 960,            /* samples */
     TAIL = ROW,           /* a last piece that is shorter is not heard (4.2) */
     MAX_STEP = 100,       /* rows of each part of a chunk */
