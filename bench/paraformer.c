@@ -2,13 +2,14 @@
  * memory and the time to the first result; beside ONNX Runtime in int8 and the limits of the machine,
  * measured in the same run.
  *
- *     bench_paraformer FOLDER [--threads 1,2] [--precision int8] [--rounds 3] [--batch 50] [--ours | --ort]
+ *     bench_paraformer FOLDER [--threads 1,2] [--precision int8] [--rounds 3] [--batch 50] [--only offline]
+ *             [--ours | --ort]
  *
  * FOLDER is what paraformer_prepare.sh makes. The two take turns, --rounds times; a cell is the median of all
  * runs, a ratio the median of the turns'. On one thread times are CPU time, on several wall time. Ours is
  * everything from samples to text; ONNX Runtime computes the layers alone, without front-end,
- * integrate-and-fire, state of earlier chunks and text. --batch leaves out what is larger, --ours and --ort
- * the other one. Every group of rows is measured in a process of its own. */
+ * integrate-and-fire, state of earlier chunks and text. --batch leaves out what is larger, --only what is not
+ * named so, --ours and --ort the other one. Every group of rows is measured in a process of its own. */
 #include "engine.h"
 #include "machine.h"
 #include "ort.h"
@@ -34,7 +35,7 @@ enum {
 };
 
 struct bench {
-    const char *folder;
+    const char *folder, *only;
     enum pn_precision precision;
     int threads[MAX_LIST], n_threads;
     int rounds, max_batch;
@@ -281,10 +282,11 @@ int main(int argc, char **argv)
     if (argc < 2 || argv[1][0] == '-') {
         (void)fprintf(stderr,
                       "usage: bench_paraformer FOLDER [--threads 1,2] [--precision int8] [--rounds 3] "
-                      "[--batch 50] [--ours | --ort]\n");
+                      "[--batch 50] [--only offline] [--ours | --ort]\n");
         return 2;
     }
     b.folder = argv[1];
+    b.only = value_of(argc, argv, "--only", "");
     take_list(value_of(argc, argv, "--threads", "1,2"), b.threads, &b.n_threads);
     b.rounds = number_of("--rounds", value_of(argc, argv, "--rounds", "3"), MAX_ROUNDS);
     b.max_batch = number_of("--batch", value_of(argc, argv, "--batch", "50"), BENCH_MAX_STREAMS);
@@ -296,7 +298,7 @@ int main(int argc, char **argv)
     print_header();
     for (int t = 0; t < b.n_threads; t++) {
         for (size_t g = 0; g < PN_ARRAY_LEN(GROUPS); g++) {
-            if (bench_in_child()) {
+            if (strstr(GROUPS[g].name, b.only) && bench_in_child()) {
                 measure_group(&b, &GROUPS[g], b.threads[t]);
                 bench_finish_child();
             }
