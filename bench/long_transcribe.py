@@ -47,11 +47,11 @@ def children(pid):
 
 
 class Run:
-    def __init__(self, command):
+    def __init__(self, command, env=os.environ):
         self.seen, self.peak, self.child_peak, self.screen = [], 0, 0, ""
         terminal, side = pty.openpty()
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=side, env={**os.environ, "TERM": "xterm"})
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=side, env={**env, "TERM": "xterm"})
         os.close(side)
         while process.poll() is None:
             self.peak = max(self.peak, peak_mb(process.pid))
