@@ -10,6 +10,7 @@
 #include "../../bench/random_paraformer.h"
 #include "../../bench/random_silero.h"
 #include "asr/vad/vad.h"
+#include "failing_memory.h"
 #include "fixtures.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@
 enum { RATE = 16000, N_MODELS = 3 };
 
 static struct pn_vad_model *models[N_MODELS];
-static char folder[PN_FIXTURE_PATH], vad_folder[PN_FIXTURE_PATH + 8];
+static char folder[PN_FIXTURE_PATH], vad_folder[PN_FIXTURE_PATH + 8], silero_file[PN_FIXTURE_PATH + 16];
 
 /* A sound that is like speech to a detector: syllables of bands that come and go, in phrases with pauses. */
 static float *babble(size_t n)
@@ -209,6 +210,47 @@ static void test_longest(void **state)
     free(pcm);
 }
 
+/* ---- no memory ---- */
+
+/* Opening, making a stream and a second of sound: 0, or the first failure. */
+static int use_once(const char *path, const float *pcm, struct pn_err *err)
+{
+    struct pn_vad_model *m = NULL;
+    struct pn_vad *v = NULL;
+    int r = pn_vad_model_open(path, &m, err);
+    if (r == 0)
+        r = pn_vad_new(m, NULL, &v);
+    if (r == 0)
+        r = pn_vad_feed(v, pcm, 5 * RATE);
+    if (r == 0)
+        r = pn_vad_end(v);
+    pn_vad_free(v);
+    pn_vad_model_close(m);
+    return r;
+}
+
+/* Each allocation fails in turn: that is told, and nothing is lost. */
+static void test_no_memory(void **state)
+{
+    const char *const PATHS[] = { NULL, silero_file, vad_folder };
+    float *pcm = babble(5 * RATE);
+    for (size_t i = 0; i < PN_ARRAY_LEN(PATHS); i++)
+        for (long n = 0;; n++) {
+            struct pn_err err = { 0 };
+            pn_fail_allocation = n;
+            int r = use_once(PATHS[i], pcm, &err);
+            bool used = pn_fail_allocation < 0;
+            pn_fail_allocation = -1;
+            /* jansson's lexer takes a text that it has no memory for as a wrong one. */
+            if (r < 0 && r != -PN_ENOMEM && !(r == -PN_EFORMAT && strstr(err.text, "near '\"")))
+                fail_msg("allocation %ld of detector %zu: %s", n, i, err.text);
+            if (r == 0 && !used)
+                break;
+            assert_true(n < 2000);
+        }
+    free(pcm);
+}
+
 /* ---- the energy detector ---- */
 
 static void test_babble(void **state)
@@ -251,15 +293,14 @@ static void test_noises(void **state)
 
 static int open_models(void **state)
 {
-    char file[PN_FIXTURE_PATH + 16];
     struct pn_random_sizes sizes;
     struct pn_err err = { 0 };
     if (!pn_fixture_temp_dir(folder) || !pn_random_sizes_of("vad", &sizes))
         return -1;
-    snprintf(file, sizeof(file), "%s/silero.bin", folder);
+    snprintf(silero_file, sizeof(silero_file), "%s/silero.bin", folder);
     snprintf(vad_folder, sizeof(vad_folder), "%s/vad", folder);
-    if (pn_vad_model_open(NULL, &models[0], &err) < 0 || pn_random_silero_write(file, 1, &err) < 0 ||
-        pn_vad_model_open(file, &models[1], &err) < 0 ||
+    if (pn_vad_model_open(NULL, &models[0], &err) < 0 || pn_random_silero_write(silero_file, 1, &err) < 0 ||
+        pn_vad_model_open(silero_file, &models[1], &err) < 0 ||
         pn_random_folder_write(vad_folder, &sizes, 1, &err) < 0 ||
         pn_vad_model_open(vad_folder, &models[2], &err) < 0) {
         print_error("%s\n", err.text);
@@ -282,8 +323,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),      cmocka_unit_test(test_odd_lengths),
         cmocka_unit_test(test_odd_samples), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_longest),     cmocka_unit_test(test_babble),
-        cmocka_unit_test(test_noises),
+        cmocka_unit_test(test_longest),     cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_babble),      cmocka_unit_test(test_noises),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }

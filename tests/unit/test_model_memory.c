@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "failing_memory.h"
 #include "fixtures.h"
 #include "model/funasr.h"
 #include "model/packed.h"
@@ -13,42 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static long fail_at = -1; /* this allocation of ours fails; below 0: none */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-
-static bool fails(void)
-{
-    return fail_at >= 0 && fail_at-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-    return fails() ? NULL : __real_reallocarray(p, n, size);
-}
 
 static void copy_part(const char *seed, size_t from, const char *to)
 {
@@ -74,10 +39,10 @@ static long open_with_failures(const char *path)
     for (long n = 0;; n++) {
         struct pn_checkpoint *c = NULL;
         struct pn_err err = { 0 };
-        fail_at = n;
+        pn_fail_allocation = n;
         int r = pn_checkpoint_open(path, &c, &err);
-        bool used = fail_at < 0;
-        fail_at = -1;
+        bool used = pn_fail_allocation < 0;
+        pn_fail_allocation = -1;
         /* jansson's lexer takes a text that it has no memory for as a wrong one. */
         if (r < 0 && r != -PN_ENOMEM && !(r == -PN_EFORMAT && strstr(err.text, "near '\"")))
             fail_msg("allocation %ld of %s: %s", n, path, err.text);
@@ -142,10 +107,10 @@ static void test_funasr(void **state)
     int r = -1;
     for (long n = 0, used = 1; r < 0 || used; n++) {
         struct pn_err err = { 0 };
-        fail_at = n;
+        pn_fail_allocation = n;
         r = open_funasr(folder, &err);
-        used = fail_at < 0;
-        fail_at = -1;
+        used = pn_fail_allocation < 0;
+        pn_fail_allocation = -1;
         if (r < 0 && r != -PN_ENOMEM && !(r == -PN_EFORMAT && strstr(err.text, "near '\"")))
             fail_msg("allocation %ld: %s", n, err.text);
         assert_int_equal(err.code, -r);
@@ -188,10 +153,10 @@ static void test_packed(void **state)
         int r = -1;
         for (long n = 0, used = 1; r < 0 || used; n++) {
             struct pn_err err = { 0 };
-            fail_at = n;
+            pn_fail_allocation = n;
             r = pack(in_memory ? NULL : path, &err);
-            used = fail_at < 0;
-            fail_at = -1;
+            used = pn_fail_allocation < 0;
+            pn_fail_allocation = -1;
             assert_true(r == 0 || r == -PN_ENOMEM);
             assert_int_equal(err.code, -r);
         }
