@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Upstream's, but for the shortest speech: 250 ms would swallow commands of one syllable. */
-enum { MIN_SPEECH_MS = 90, END_SILENCE_MS = 100, PAD_MS = 30 };
+/* Upstream's, but for the shortest speech: 250 ms would lose one command of one syllable in twenty. */
+enum { MIN_SPEECH_MS = 128, END_SILENCE_MS = 100, PAD_MS = 30 };
 static const double THRESHOLD = 0.5, HYSTERESIS = 0.15, LEAST_THRESHOLD = 0.01;
 
 struct model {
