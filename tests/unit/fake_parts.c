@@ -94,21 +94,28 @@ static unsigned char mark_of(struct pn_str word)
     return pn_str_is(word, "three") || pn_str_is(word, "三") ? PN_MARK_COMMA : PN_MARK_NONE;
 }
 
-/* Words come with a blank between them. */
+/* A run of ASCII, or one other character. */
+static struct pn_str next_word(struct pn_str *text)
+{
+    size_t n = 0;
+    while (n < text->len && (unsigned char)text->ptr[n] < 0x80 && text->ptr[n] != ' ')
+        n++;
+    if (n == 0)
+        n = pn_utf8_next(*text, NULL);
+    struct pn_str word = { text->ptr, n };
+    *text = pn_str_trim((struct pn_str){ text->ptr + n, text->len - n });
+    return word;
+}
+
 int pn_punctuate(const struct pn_punctuation *p, struct pn_str text, struct pn_buf *out,
                  struct pn_buf *ret_marks)
 {
     (void)p;
-    unsigned char mark = PN_MARK_PERIOD;
     pn_buf_str(out, text);
     text = pn_str_trim(text);
     while (text.len) {
-        const char *blank = memchr(text.ptr, ' ', text.len);
-        struct pn_str word = { text.ptr, blank ? (size_t)(blank - text.ptr) : text.len };
-        text = (struct pn_str){ text.ptr + word.len, text.len - word.len };
-        text = pn_str_trim(text);
-        mark = text.len ? mark_of(word) : PN_MARK_PERIOD;
-        pn_buf_putc(ret_marks, (char)mark);
+        struct pn_str word = next_word(&text);
+        pn_buf_putc(ret_marks, (char)(text.len ? mark_of(word) : PN_MARK_PERIOD));
     }
     return out->failed ? out->failed : ret_marks->failed;
 }

@@ -61,8 +61,10 @@ static int open_stream(struct pn_recognizer *rec, const struct pn_recognition *w
     if (r->fail_open)
         return pn_fail(err, (enum pn_error) - r->fail_open, "told to fail");
     struct scribe_stream *s = calloc(1, sizeof(*s));
-    if (!s || pn_pcm_inbox_init(&s->inbox, r->inbox) < 0)
-        abort();
+    if (!s || pn_pcm_inbox_init(&s->inbox, r->inbox) < 0) {
+        free(s);
+        return pn_fail(err, PN_ENOMEM, "no memory for a scribe");
+    }
     s->scribe = r;
     s->word_times = want->word_timestamps;
     pthread_mutex_init(&s->mu, NULL);
@@ -191,44 +193,53 @@ static int status(const struct pn_stream *st, struct pn_err *err)
     return failed ? pn_fail(err, PN_EFORMAT, "the scribe gave up") : found;
 }
 
-static void write_words(struct scribe_stream *s, struct pn_transcript *t, struct pn_segment *segment)
+/* NULL without memory. */
+static const char *write_word(struct scribe_stream *s, struct pn_arena *a, size_t i, struct pn_word *ret)
 {
+    const struct heard *h = &s->words[i];
+    int k = s->scribe->hears_wrong && h->k == 1 ? 2 : h->k;
+    const char *text = pn_arena_printf(a, "%s%s", s->scribe->chinese ? "" : " ",
+                                       h->misheard ? "mumble" : scribe_word(s->scribe, k));
+    *ret = (struct pn_word){
+        .text = text, .start = (double)h->start / 16000, .end = (double)h->end / 16000, .confidence = 0.9
+    };
+    return text;
+}
+
+static int write_words(struct scribe_stream *s, struct pn_transcript *t)
+{
+    struct pn_segment *segment = pn_arena_alloc(t->arena, sizeof(*segment));
     struct pn_word *words = pn_arena_alloc(t->arena, (s->n + 1) * sizeof(*words));
     const char *text = "";
+    if (!segment || !words)
+        return -PN_ENOMEM;
     for (size_t i = 0; i < s->n; i++) {
-        int k = s->scribe->hears_wrong && s->words[i].k == 1 ? 2 : s->words[i].k;
-        const char *word = s->words[i].misheard ? "mumble" : scribe_word(s->scribe, k);
-        words[i] =
-            (struct pn_word){ .text = pn_arena_printf(t->arena, "%s%s", s->scribe->chinese ? "" : " ", word),
-                              .start = (double)s->words[i].start / 16000,
-                              .end = (double)s->words[i].end / 16000,
-                              .confidence = 0.9 };
-        text = pn_arena_printf(t->arena, "%s%s", text, words[i].text);
+        const char *word = write_word(s, t->arena, i, &words[i]);
+        text = word ? pn_arena_printf(t->arena, "%s%s", text, word) : NULL;
+        if (!text)
+            return -PN_ENOMEM;
     }
     *segment = (struct pn_segment){ .start = words[0].start,
-                                    .end = words[s->n - 1].end,
+                                    .end = s->n ? words[s->n - 1].end : 0,
                                     .seek = (int64_t)(words[0].start * 100),
                                     .text = text,
                                     .words = words,
                                     .n_words = s->n,
                                     .confidence = 0.5 };
     t->text = text;
+    t->segments = segment;
+    t->n_segments = s->n > 0;
+    return 0;
 }
 
 static int result(struct pn_stream *st, struct pn_transcript **ret, struct pn_err *err)
 {
     struct scribe_stream *s = stream_of(st);
     struct pn_transcript *t = NULL;
-    (void)err;
     if (pn_transcript_new(1 << 24, &t) < 0)
-        abort();
+        return pn_fail(err, PN_ENOMEM, "no memory for what was heard");
     pthread_mutex_lock(&s->mu);
-    struct pn_segment *segment = pn_arena_alloc(t->arena, sizeof(*segment));
-    if (s->n) {
-        write_words(s, t, segment);
-        t->segments = segment;
-        t->n_segments = 1;
-    }
+    int r = write_words(s, t);
     t->model = "scribe";
     t->language = s->scribe->language;
     t->task = "transcribe";
@@ -236,6 +247,10 @@ static int result(struct pn_stream *st, struct pn_transcript **ret, struct pn_er
     t->word_times = s->word_times;
     t->final = s->found;
     pthread_mutex_unlock(&s->mu);
+    if (r < 0) {
+        pn_transcript_free(t);
+        return pn_fail(err, PN_ENOMEM, "no memory for what was heard");
+    }
     *ret = t;
     return 0;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS = 60 };
+enum { WORDS = 40 /* some 50 ms of the largest model */ };
 #define TEXT_MAX ((size_t)64 << 20)
 
 /* The next word as the model counts them: a run of ASCII, or one other character. */
@@ -26,7 +26,8 @@ static struct pn_str next_word(struct pn_str *rest)
         s = (struct pn_str){ s.ptr + n, s.len - n };
     size_t len = s.len && n == 0 ? 1 : n;
     if (len == 1 && (unsigned char)s.ptr[0] < 0x80)
-        while (len < s.len && (unsigned char)s.ptr[len] > ' ' && (unsigned char)s.ptr[len] < 0x80)
+        while (len < s.len && (unsigned char)s.ptr[len] < 0x80 &&
+               !pn_utf8_is_space((unsigned char)s.ptr[len]))
             len++;
     *rest = (struct pn_str){ s.ptr + len, s.len - len };
     return (struct pn_str){ s.ptr, len };
@@ -116,10 +117,11 @@ struct place {
     size_t at;
 };
 
-/* Up to WORDS words that want marks; their text, blanks between them. */
+/* Up to WORDS words that want marks; their text, with blanks where words would run into each other. */
 static size_t gather(struct pn_pipeline_stream *s, struct place *places, struct pn_buf *text)
 {
     size_t n = 0;
+    bool ascii = false;
     for (struct pn_utterance *u = s->first; u; u = following(s, u))
         for (size_t i = 0; u->lines && i < u->heard->n_segments; i++) {
             struct pn_line *line = &u->lines[i];
@@ -129,8 +131,10 @@ static size_t gather(struct pn_pipeline_stream *s, struct place *places, struct 
                 if (k < line->n_done)
                     continue;
                 places[n++] = (struct place){ line, k };
+                if (ascii && is_ascii(word))
+                    pn_buf_putc(text, ' ');
                 pn_buf_str(text, word);
-                pn_buf_putc(text, ' ');
+                ascii = is_ascii(word);
             }
         }
     return n;
@@ -155,6 +159,21 @@ static size_t decided(const unsigned char *marks, size_t n)
     return comma ? comma : n - 1;
 }
 
+/* Gives the words at hand their marks: all, if `last`, else those that are decided. A model that counts words
+ * otherwise gives none. */
+static void give_marks(const struct place *places, size_t n, struct pn_str marks, bool last)
+{
+    bool known = marks.len == n;
+    size_t n_decided = last || !known ? n : decided((const unsigned char *)marks.ptr, n);
+    for (size_t i = 0; i < n_decided; i++) {
+        unsigned char mark = known ? (unsigned char)marks.ptr[i] : PN_MARK_NONE;
+        if (last && known && i == n - 1 && !ends_sentence(mark))
+            mark = PN_MARK_PERIOD;
+        places[i].line->marks[places[i].at] = mark;
+        places[i].line->n_done++;
+    }
+}
+
 static int find_marks(struct pn_pipeline_stream *s)
 {
     struct place places[WORDS];
@@ -165,21 +184,12 @@ static int find_marks(struct pn_pipeline_stream *s)
     pn_buf_init(&written, TEXT_MAX);
     pn_buf_init(&marks, TEXT_MAX);
     size_t n = gather(s, places, &text);
-    int r = text.failed ? text.failed
-                        : pn_punctuate(s->pipeline->parts.punctuation, (struct pn_str){ text.ptr, text.len },
-                                       &written, &marks);
-    if (r == 0 && marks.len != n)
-        r = -PN_EFORMAT;
-    if (r == 0) {
-        bool all = last && n == n_ready;
-        size_t n_decided = all ? n : decided((const unsigned char *)marks.ptr, n);
-        if (all && !ends_sentence((unsigned char)marks.ptr[n - 1]))
-            marks.ptr[n - 1] = PN_MARK_PERIOD;
-        for (size_t i = 0; i < n_decided; i++) {
-            places[i].line->marks[places[i].at] = (unsigned char)marks.ptr[i];
-            places[i].line->n_done++;
-        }
-    }
+    int r = text.failed;
+    if (r == 0)
+        r = pn_punctuate(s->pipeline->parts.punctuation, (struct pn_str){ text.ptr, text.len }, &written,
+                         &marks);
+    if (r == 0)
+        give_marks(places, n, (struct pn_str){ marks.ptr, marks.len }, last && n == n_ready);
     pn_buf_done(&text);
     pn_buf_done(&written);
     pn_buf_done(&marks);
