@@ -69,13 +69,19 @@ static int begin_utterance(struct pn_pipeline_stream *s, int64_t start, struct p
     return r;
 }
 
+/* Cut by length alone, there may be nothing to hear. */
+static bool is_silent(const struct pn_pipeline_stream *s, const float *pcm, size_t n)
+{
+    return s->cutter.how == PN_CUT_LENGTH && pn_pause_only(pcm, n);
+}
+
 /* A segment of a file: an utterance, or a part of one that has room for it. */
 static int add_segment(struct pn_pipeline_stream *s, int64_t end)
 {
     size_t n = (size_t)(end - s->segment_start),
            window = (size_t)s->pipeline->first->window_s * PN_SAMPLE_RATE;
     struct pn_utterance *u = s->last && s->last->state == PN_UTTERANCE_JOINING ? s->last : NULL;
-    if (n == 0)
+    if (n == 0 || is_silent(s, pn_track_at(&s->track, s->segment_start), n))
         return 0;
     if (u && pn_utterance_length(u) + n > window) {
         u->state = PN_UTTERANCE_WAITING;
@@ -89,12 +95,6 @@ static int add_segment(struct pn_pipeline_stream *s, int64_t end)
     if (r == 0 && !s->plan.join)
         u->state = PN_UTTERANCE_WAITING;
     return r;
-}
-
-/* Cut by length alone, there may be nothing to hear. */
-static bool is_silent(const struct pn_pipeline_stream *s, const float *pcm, size_t n)
-{
-    return s->cutter.how == PN_CUT_LENGTH && pn_pause_only(pcm, n);
 }
 
 static int end_utterance(struct pn_pipeline_stream *s, int64_t end)
