@@ -23,13 +23,15 @@ static struct pn_utterance *open_utterance(const struct pn_pipeline_stream *s)
 
 static bool is_behind(const struct pn_pipeline_stream *s)
 {
-    int n_waiting = 0;
+    bool streamed = s->plan.route == PN_ROUTE_STREAMED;
+    int n_waiting = 0, n_inner = 0;
     for (const struct pn_utterance *u = s->first; u; u = u->next) {
         n_waiting += u->state == PN_UTTERANCE_WAITING;
-        if (s->plan.route == PN_ROUTE_STREAMED && u->inner && u->n_to_feed > u->n_fed + UNFED_MAX)
+        n_inner += u->inner != NULL;
+        if (streamed && u->inner && u->n_to_feed > u->n_fed + UNFED_MAX)
             return true;
     }
-    return n_waiting >= WAITING_MAX;
+    return n_waiting >= WAITING_MAX || (streamed && n_inner > PN_PIPELINE_TOGETHER);
 }
 
 bool pn_listen_ready(struct pn_pipeline_stream *s, int64_t *ret_since_us)
