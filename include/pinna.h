@@ -134,6 +134,9 @@ const char *pinna_result_model(const struct pinna_result *r);
 double pinna_result_duration(const struct pinna_result *r); /* seconds of audio */
 int pinna_result_is_final(const struct pinna_result *r);
 size_t pinna_result_segments(const struct pinna_result *r); /* how many */
+/* Of a stream: all text that was ever sure enough to be shown. That of a later result begins with that of an
+ * earlier one, whatever was corrected in between. "" of pinna_transcribe(). */
+const char *pinna_result_live_text(const struct pinna_result *r);
 
 struct pinna_segment {
     size_t size;
@@ -147,6 +150,7 @@ struct pinna_segment {
     double compression_ratio;
     double no_speech_prob; /* 0..1, as the next one */
     double confidence;
+    int open; /* of a stream: what it says may still change; the last segment only */
 };
 
 struct pinna_word {

@@ -100,6 +100,11 @@ size_t pinna_result_segments(const struct pinna_result *r)
     return r->transcript->n_segments;
 }
 
+const char *pinna_result_live_text(const struct pinna_result *r)
+{
+    return r->transcript->live_text;
+}
+
 int pinna_result_segment(const struct pinna_result *r, size_t i, struct pinna_segment *ret)
 {
     if (i >= r->transcript->n_segments)
@@ -115,7 +120,8 @@ int pinna_result_segment(const struct pinna_result *r, size_t i, struct pinna_se
                                  .avg_logprob = s->avg_logprob,
                                  .compression_ratio = s->compression_ratio,
                                  .no_speech_prob = s->no_speech_prob,
-                                 .confidence = s->confidence };
+                                 .confidence = s->confidence,
+                                 .open = s->open };
     return pn_api_write(&out, sizeof(out), ret);
 }
 

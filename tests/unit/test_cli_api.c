@@ -180,7 +180,9 @@ static void test_stream_is_the_same(void **state)
 {
     struct pinna_options opt = { .size = sizeof(opt), .language = "en" };
     struct pinna_result *whole = transcribe(micro, &opt), *r = NULL;
+    struct pinna_segment last = { .size = sizeof(last) };
     struct pinna_stream *s = NULL;
+    assert_string_equal(pinna_result_live_text(whole), "");
     assert_int_equal(pinna_stream_open(micro, &opt, &s, NULL), 0);
     assert_string_equal(pinna_stream_error(s), "");
     for (size_t i = 0, len = 1; i < n_pcm; i += len, len = len * 3 + 1) {
@@ -197,6 +199,9 @@ static void test_stream_is_the_same(void **state)
     assert_true(pinna_stream_error(s)[0] != '\0');
     assert_int_equal(pinna_stream_result(s, -1, &r), 1);
     assert_string_equal(pinna_result_text(r), pinna_result_text(whole));
+    assert_string_equal(pinna_result_live_text(r), pinna_result_text(whole));
+    assert_int_equal(pinna_result_segment(r, pinna_result_segments(r) - 1, &last), 0);
+    assert_false(last.open);
     assert_true(pinna_stream_position(s) > 0);
     pinna_stream_close(s);
     pinna_result_free(r);
