@@ -6,8 +6,10 @@
 #include <cmocka.h>
 
 #include "asr/vad/silero_net.h"
+#include "asr/vad/vad.h"
 #include "fixtures.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +149,73 @@ static void test_trace(void **state)
     pn_silero_net_free(net);
 }
 
+/* ---- segments from samples ---- */
+
+static int ms_of(const json_t *params, const char *key, double scale)
+{
+    return (int)(json_number_value(json_object_get(params, key)) * scale);
+}
+
+/* Upstream's segments of the whole clip, heard in pieces of 20 ms. */
+static void check_segments(const struct pn_vad_model *m, const json_t *set, const float *pcm, size_t n)
+{
+    const json_t *params = json_object_get(set, "params"), *want = json_object_get(set, "upstream_samples");
+    struct pn_vad_options opt = {
+        .threshold = (float)json_number_value(json_object_get(params, "threshold")),
+        .min_speech_ms = ms_of(params, "min_speech_duration_ms", 1),
+        .end_silence_ms = ms_of(params, "min_silence_duration_ms", 1),
+        .max_speech_ms = ms_of(params, "max_speech_duration_s", 1000),
+        .pad_ms = ms_of(params, "speech_pad_ms", 1),
+    };
+    struct pn_vad *v = NULL;
+    struct pn_vad_event e;
+    size_t seen = 0;
+    assert_int_equal(pn_vad_new(m, &opt, &v), 0);
+    for (size_t at = 0; at < n; at += 320)
+        assert_int_equal(pn_vad_feed(v, pcm + at, PN_MIN(n - at, (size_t)320)), 0);
+    assert_int_equal(pn_vad_end(v), 0);
+    for (; pn_vad_next(v, &e); seen++)
+        assert_int_equal(e.sample,
+                         json_integer_value(json_array_get(json_array_get(want, seen / 2), seen % 2)));
+    assert_int_equal(seen, 2 * json_array_size(want));
+    pn_vad_free(v);
+}
+
+/* Where a difference of 0.01 in the probabilities changes nothing; a pad of 0 cannot be asked for. */
+static void test_segments(void **state)
+{
+    static const char *const CLIPS[] = { "jfk",          "tts_en_pauses", "tts_zh_noisefloor",
+                                         "tts_en_noisy", "noise_white",   "hum50",
+                                         "silence" };
+    char path[PN_FIXTURE_PATH], file[96];
+    struct pn_vad_model *m = NULL;
+    const char *key;
+    json_t *set;
+    int checked = 0;
+    PN_SHARED_OR_SKIP(MODEL, path);
+    assert_int_equal(pn_vad_model_open(path, &m, NULL), 0);
+    for (size_t i = 0; i < PN_ARRAY_LEN(CLIPS); i++) {
+        float *pcm = NULL;
+        size_t n = 0;
+        snprintf(file, sizeof(file), "silero/golden/%s.json", CLIPS[i]);
+        assert_true(pn_fixture_shared(file, path) && clip(CLIPS[i], &pcm, &n));
+        json_t *golden = json_load_file(path, 0, NULL);
+        json_object_foreach(json_object_get(golden, "sets"), key, set)
+        {
+            if (!json_is_true(json_object_get(set, "upstream_stable")) ||
+                ms_of(json_object_get(set, "params"), "speech_pad_ms", 1) == 0)
+                continue;
+            check_segments(m, set, pcm, n);
+            checked++;
+        }
+        json_decref(golden);
+        free(pcm);
+    }
+    print_message("%d sets of segments\n", checked);
+    assert_true(checked >= 10);
+    pn_vad_model_close(m);
+}
+
 /* ---- files ---- */
 
 static int parse(const struct pn_buf *file, size_t len)
@@ -213,9 +282,8 @@ static void test_missing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probabilities), cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_probabilities), cmocka_unit_test(test_trace),   cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_damaged), cmocka_unit_test(test_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
