@@ -18,6 +18,7 @@ if [ "$taken" != 7 ]; then # 7: refused, so nobody is there
 fi
 
 export PINNA_AUTO_PULL=${PINNA_AUTO_PULL:-1} # a missing model is fetched; without a network Sphinx answers
+export MODEL_NAME=${MODEL_NAME:-${WHISPER_MODEL:-base}} # for live audio, too: the usual one is 880 MB to fetch
 setsid build/pinna serve & # out of reach of the terminal's Ctrl-C: stop() passes it on, once
 service=$!
 stop() {
