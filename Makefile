@@ -55,11 +55,11 @@ bench-whisper: build-bench ## measure loading, encoding and decoding, beside PyT
 	@build-bench/bench/bench_whisper $(TORCH) $(BENCH_ARGS)
 
 bench-paraformer: build-bench ## measure Paraformer of true size: speed beside ONNX Runtime, live streams, memory
-	@bench/paraformer_prepare.sh build-bench/paraformer
-	@build-bench/bench/bench_paraformer build-bench/paraformer $(BENCH_ARGS)
-	@build-bench/bench/bench_paraformer_live build-bench/paraformer/streaming
-	@build-bench/bench/bench_paraformer_live build-bench/paraformer/streaming --chunk 0,10,5
-	@build-bench/bench/bench_paraformer_memory build-bench/paraformer
+	@bench/paraformer_prepare.sh build-models/paraformer
+	@build-bench/bench/bench_paraformer build-models/paraformer $(BENCH_ARGS)
+	@build-bench/bench/bench_paraformer_live build-models/paraformer/streaming
+	@build-bench/bench/bench_paraformer_live build-models/paraformer/streaming --chunk 0,10,5
+	@build-bench/bench/bench_paraformer_memory build-models/paraformer
 
 bench-server: build-bench ## measure the server with a Whisper of base's size under 1, 4 and 16 clients
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && build-bench/bench/random_model base "$$dir/base.bin" 27 && \

@@ -67,6 +67,7 @@ struct row {
     const struct group *g;
     int batch, threads;
     struct bench_engine *engine; /* NULL: not measured */
+    double idle_mb;              /* of its memory that is no mapped file, without streams */
     struct bench_ort *ort;       /* the same */
     struct pn_stream *streams[BENCH_MAX_STREAMS];
     float *pcm;
@@ -189,19 +190,18 @@ static void print_row(struct row *r)
 static void measure_row(struct row *r)
 {
     const bool live = r->engine && is_live(r->g);
-    double before = bench_status_mb("RssAnon");
     if (live) {
         open_streams(r);
         for (int i = 0; i < WARM_UP; i++)
             (void)chunk_ms(r);
     }
-    double state = (bench_status_mb("RssAnon") - before) / r->batch;
+    double state = (bench_status_mb("RssAnon") - r->idle_mb) / r->batch;
     measure(r);
     print_row(r);
     if (live) {
-        (void)printf(
-            "%-16s %7s %6s   %.2f MB a talking stream; %.0f MB resident, %.0f of it not the mapped file\n",
-            "", "", "", state, bench_status_mb("VmRSS"), bench_status_mb("RssAnon"));
+        (void)printf("%-16s %7s %6s   %.2f MB a talking stream and what it shares; %.0f MB resident, %.0f of "
+                     "it not the mapped file\n",
+                     "", "", "", state, bench_status_mb("VmRSS"), bench_status_mb("RssAnon"));
         close_streams(r);
     }
 }
@@ -218,6 +218,7 @@ static void measure_group(const struct bench *b, const struct group *g, int thre
     (void)snprintf(folder, sizeof(folder), "%s/%s", b->folder, g->model);
     if (b->ours)
         engine = bench_engine_open(folder, b->precision, threads);
+    double idle = bench_status_mb("RssAnon");
     struct bench_ort *ort = b->ort ? bench_ort_open(b->folder, threads) : NULL;
     for (int i = 0; i < MAX_LIST && g->batch[i] > 0 && g->batch[i] <= b->max_batch && (b->ours || ort); i++) {
         struct row r = { .b = b,
@@ -226,7 +227,8 @@ static void measure_group(const struct bench *b, const struct group *g, int thre
                          .threads = threads,
                          .ort = ort,
                          .pcm = pcm,
-                         .engine = b->ours ? &engine : NULL };
+                         .engine = b->ours ? &engine : NULL,
+                         .idle_mb = idle };
         measure_row(&r);
     }
     if (ort)

@@ -7,8 +7,7 @@
  *
  * FOLDER is a ParaformerStreaming. Without --streams it searches for the most streams whose 99th percentile
  * stays below 600 ms (99 of 100 chunks have their text before the next one is there), probing for --seconds
- * each. A chunk counts from when its samples are fed to when the scheduler's thread has done all work for
- * them. */
+ * each. A chunk counts from when its samples are fed to when the stream says that it has recognised them. */
 #include "engine.h"
 #include "process.h"
 #include "timing.h"
@@ -24,6 +23,7 @@
 
 enum {
     CHUNK_US = 600000,
+    LOST_US = 1000000000,
     WARM_UP = 2 /* chunks of a stream that do not count */,
     ROW_BUDGET = 4096 /* the server's */,
     SOURCE_S = 20
@@ -51,16 +51,15 @@ struct probe {
     int late;                         /* chunks without text at the end */
 };
 
-/* After a step of this stream, on the scheduler's thread. Nothing left to do: all that was fed before is
- * done. */
+/* After a step of this stream, on the scheduler's thread. */
 static void stepped(void *ctx)
 {
     struct talker *t = ctx;
     int fed = atomic_load_explicit(&t->fed, memory_order_acquire);
-    if (t->done == fed || !t->stream || t->stream->recognizer->ops->next(t->stream).phase != 0)
+    if (t->done == fed)
         return;
-    int64_t now = pn_now_us();
-    for (; t->done < fed; t->done++)
+    double heard_us = 1e6 * t->stream->recognizer->ops->position(t->stream);
+    for (int64_t now = pn_now_us(); t->done < fed && heard_us > (t->done + 0.9) * CHUNK_US; t->done++)
         t->latency_ms[t->done] = (double)(now - t->fed_us[t->done]) / 1000;
 }
 
@@ -78,7 +77,7 @@ static void feed(struct live *l, struct pn_scheduler *s, struct talker *t, int w
     t->fed_us[chunk] = pn_now_us();
     atomic_store_explicit(&t->fed, chunk + 1, memory_order_release);
     if (pn_scheduler_feed(s, t->stream, pcm, BENCH_CHUNK) == -PN_EFULL)
-        t->fed_us[chunk] = INT64_MIN / 2; /* lost: later than any limit */
+        t->fed_us[chunk] -= LOST_US; /* later than any limit */
 }
 
 static void open_talkers(struct live *l, struct pn_scheduler *s, struct talker *t, int n, int chunks)

@@ -59,34 +59,23 @@ int pn_companion_vad(const struct pn_model_loader *l, const char *setting, struc
 
 /* ---- punctuation ---- */
 
-/* 1: it is at `path`; 0: there is none, and none was named. */
-static int find_punctuation(const struct pn_model_loader *l, const char *setting,
-                            char path[PN_MODEL_PATH_MAX], struct pn_err *err)
-{
-    if (strcmp(setting, "off") == 0)
-        return 0;
-    if (is_auto(setting))
-        return locate(l, "ct-punc", path, NULL) == 0;
-    int r = locate(l, setting, path, err);
-    return r < 0 ? r : 1;
-}
-
-int pn_companion_check_punctuation(const struct pn_model_loader *l, const char *setting, struct pn_err *err)
-{
-    char path[PN_MODEL_PATH_MAX];
-    int r = find_punctuation(l, setting, path, err);
-    return r < 0 ? r : 0;
-}
-
 int pn_companion_punctuation(const struct pn_model_loader *l, const char *setting,
                              struct pn_punctuation **ret, struct pn_err *err)
 {
     char path[PN_MODEL_PATH_MAX];
-    int r = find_punctuation(l, setting, path, err);
-    if (r == 0)
+    bool here = false;
+    if (is_auto(setting)) {
+        here = locate(l, "ct-punc", path, NULL) == 0;
+    } else if (strcmp(setting, "off") != 0) {
+        int r = locate(l, setting, path, err);
+        if (r < 0)
+            return r;
+        here = true;
+    }
+    if (!here) {
         *ret = NULL;
-    if (r <= 0)
-        return r;
+        return 0;
+    }
     const struct pn_punctuation_options opt = { .path = path,
                                                 .cache_dir = l->cache_dir,
                                                 .precision = l->precision,

@@ -14,8 +14,5 @@ PN_MUST_CHECK int pn_companion_vad(const struct pn_model_loader *l, const char *
 /* "auto" (or ""): ct-punc if it is here; "off"; else a name or a path. *ret is NULL without one. */
 PN_MUST_CHECK int pn_companion_punctuation(const struct pn_model_loader *l, const char *setting,
                                            struct pn_punctuation **ret, struct pn_err *err);
-/* Whether that would find what it names; loads nothing. */
-PN_MUST_CHECK int pn_companion_check_punctuation(const struct pn_model_loader *l, const char *setting,
-                                                 struct pn_err *err);
 
 #endif

@@ -152,8 +152,6 @@ static int open_all(struct pn_models *m, const struct pn_models_options *opt, st
     m->loader.ctx = opt->ctx;
     int r = pn_companion_vad(&m->loader, opt->vad ? opt->vad : "auto", &m->vad, err);
     if (r == 0)
-        r = pn_companion_check_punctuation(&m->loader, m->punctuation_setting, err);
-    if (r == 0)
         r = open_default(m, opt, err);
     if (r == 0)
         r = open_live(m, opt, err);

@@ -153,7 +153,7 @@ static void test_settings_that_cannot_be(void **state)
     opt = options("whisper");
     opt.vad = "/no/such/file";
     check_refused(&opt, -PN_ENOTFOUND, "/no/such/file");
-    opt = options("whisper"); /* which needs none */
+    opt = options(g_offline);
     opt.punctuation = "ct-punc";
     check_refused(&opt, -PN_ENOTFOUND, "pinna pull ct-punc");
     opt = options("whisper");

@@ -99,21 +99,16 @@ INLINE __m256i quad(const void *p)
     return _mm256_set1_epi32(q);
 }
 
-/* To two registers of sums: those of four products each of magnitudes and of weights with the signs of s. The
- * two take turns, because each step waits for the one before. */
-INLINE void add_products(__m256i *acc0, __m256i *acc1, __m256i w0, __m256i w1, __m256i s, __m256i mag)
+/* acc += the sums of four products each of magnitudes and of weights with the signs of s. */
+INLINE void add_products(__m256i *acc, __m256i w, __m256i s, __m256i mag)
 {
     __m256i t;
-    __asm__("vpsignb %[s], %[w0], %[t]\n\t"
-            "vpsignb %[s], %[w1], %[s]\n\t"
+    __asm__("vpsignb %[s], %[w], %[t]\n\t"
             "vpmaddubsw %[t], %[mag], %[t]\n\t"
-            "vpmaddubsw %[s], %[mag], %[s]\n\t"
             "vpmaddwd %[ones], %[t], %[t]\n\t"
-            "vpmaddwd %[ones], %[s], %[s]\n\t"
-            "vpaddd %[t], %[acc0], %[acc0]\n\t"
-            "vpaddd %[s], %[acc1], %[acc1]"
-            : [acc0] "+x"(*acc0), [acc1] "+x"(*acc1), [t] "=&x"(t), [s] "+x"(s)
-            : [w0] "x"(w0), [w1] "x"(w1), [mag] "x"(mag), [ones] "x"(_mm256_set1_epi16(1)));
+            "vpaddd %[t], %[acc], %[acc]"
+            : [acc] "+x"(*acc), [t] "=&x"(t)
+            : [w] "x"(w), [s] "x"(s), [mag] "x"(mag), [ones] "x"(_mm256_set1_epi16(1)));
 }
 
 /* Where a tile stands: rows from `row` of a block, `len` of k from `from` on. */
@@ -149,8 +144,8 @@ INLINE void tile_s8(const int rows, const int vecs, const struct place *p, const
         for (int r = 0; r < rows; r++) {
             __m256i x = quad(s + r * STRETCH + i), y = quad(mag + r * STRETCH + i);
 #pragma GCC unroll 8
-            for (int v = 0; v < vecs; v += 2)
-                add_products(&acc[r][v], &acc[r][v + 1], b[v], b[v + 1], x, y);
+            for (int v = 0; v < vecs; v++)
+                add_products(&acc[r][v], b[v], x, y);
         }
     }
 #pragma GCC unroll 8
@@ -255,12 +250,9 @@ static void block_s8(const struct pn_gemm_u8s8 *g, int i, int rows)
     }
 }
 
-/* Blocks as equal as whole tiles allow, so that none is left with a row or two. */
 static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
 {
-    int blocks = (g->m + BLOCK_S8 - 1) / BLOCK_S8, each = BLOCK_S8;
-    if (blocks > 1)
-        each = (int)pn_round_up((size_t)((g->m + blocks - 1) / blocks), TILE_S8);
+    int blocks = (g->m + BLOCK_S8 - 1) / BLOCK_S8, each = blocks ? (g->m + blocks - 1) / blocks : 0;
     for (int i = 0; i < g->m; i += each)
         block_s8(g, i, PN_MIN(each, g->m - i));
 }
