@@ -170,7 +170,7 @@ static void print_row(struct row *r)
 {
     const struct group *g = r->g;
     const struct bench_paraformer_step step = { r->batch, g->rows, g->tokens, g->cached };
-    double limit = bench_paraformer_limit_ms(step, &r->b->machine, r->threads);
+    double limit = bench_paraformer_limit_ms(step, r->b->precision, &r->b->machine, r->threads);
     (void)printf("%-16s %7d %6d |", g->name, r->threads, r->batch);
     if (r->engine) {
         double ms = bench_median(r->ours.ms, r->ours.n);

@@ -5,15 +5,17 @@
 
 #include "machine.h"
 
+#include "nn/precision.h"
+
 /* One step: `batch` utterances or chunks of so many rows of 60 ms and tokens; `cached` are the rows before it
  * that the encoder attends to, too. */
 struct bench_paraformer_step {
     int batch, rows, tokens, cached;
 };
 
-/* The published large model in int8: products with weights at the peak for 8 bits, attention and the
- * predictor's convolution at f32's; or reading all weights once, if that takes longer. Norms, softmax,
- * features free. */
-double bench_paraformer_limit_ms(struct bench_paraformer_step s, const struct bench_machine *m, int threads);
+/* The published large model: products with weights at the precision's peak, attention and the predictor's
+ * convolution at f32's; or reading all weights once, if that takes longer. Norms, softmax, features free. */
+double bench_paraformer_limit_ms(struct bench_paraformer_step s, enum pn_precision p,
+                                 const struct bench_machine *m, int threads);
 
 #endif
