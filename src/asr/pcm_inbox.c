@@ -97,6 +97,18 @@ void pn_pcm_inbox_drop(struct pn_pcm_inbox *in, size_t n)
     pthread_mutex_unlock(&in->mu);
 }
 
+void pn_pcm_inbox_release(struct pn_pcm_inbox *in)
+{
+    pthread_mutex_lock(&in->mu);
+    float *least = in->finished ? realloc(in->ring, sizeof(*least)) : NULL;
+    if (least) {
+        in->ring = least;
+        in->cap = 1;
+        in->head = in->len = 0;
+    }
+    pthread_mutex_unlock(&in->mu);
+}
+
 size_t pn_pcm_inbox_len(struct pn_pcm_inbox *in, bool *ret_finished)
 {
     pthread_mutex_lock(&in->mu);

@@ -27,6 +27,8 @@ size_t pn_pcm_inbox_take(struct pn_pcm_inbox *in, float *pcm, size_t cap, bool *
 /* Copies up to `cap` of the oldest samples and leaves them there; *ret_last: these are all there will be. */
 size_t pn_pcm_inbox_peek(struct pn_pcm_inbox *in, float *pcm, size_t cap, bool *ret_last);
 void pn_pcm_inbox_drop(struct pn_pcm_inbox *in, size_t n); /* forgets the oldest n, at most all */
+/* Gives the memory back once it is finished; what is left in it is forgotten. */
+void pn_pcm_inbox_release(struct pn_pcm_inbox *in);
 size_t pn_pcm_inbox_len(struct pn_pcm_inbox *in, bool *ret_finished);
 
 #endif

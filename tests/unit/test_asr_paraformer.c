@@ -389,6 +389,29 @@ static void test_cycles_leave_nothing_behind(void **state)
     r->ops->free(r);
 }
 
+/* What a stream that has ended, and one that has heard nothing yet, holds. */
+static void test_streams_that_do_nothing_cost_nothing(void **state)
+{
+    (void)state;
+    if (PN_SANITIZED)
+        skip();
+    struct pn_recognizer *r = open_model("micro-streaming", PN_INT8);
+    pn_transcript_free(recognise_alone(r, 0));
+    size_t before = in_use();
+    struct pn_stream *s = open_stream(r, &ANY);
+    assert_int_equal(r->ops->feed(s, g.pcm[0], g.n[0]), 0);
+    while (step_together(r, &s, 1))
+        ;
+    assert_true(in_use() > before + (size_t)(64 << 10)); /* it listens */
+    assert_int_equal(r->ops->finish(s), 0);
+    while (step_together(r, &s, 1))
+        ;
+    assert_true(in_use() < before + (size_t)(64 << 10));
+    pn_transcript_free(result_of(s));
+    r->ops->close(s);
+    r->ops->free(r);
+}
+
 /* ---- models that are not whole ---- */
 
 static bool copy_file(const char *from, const char *to)
@@ -473,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_too_long_an_utterance),
         cmocka_unit_test(test_what_it_cannot_do),
         cmocka_unit_test(test_cycles_leave_nothing_behind),
+        cmocka_unit_test(test_streams_that_do_nothing_cost_nothing),
         cmocka_unit_test(test_configurations_that_lie),
     };
     return cmocka_run_group_tests(tests, read_clips, drop_clips);

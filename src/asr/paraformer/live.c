@@ -257,6 +257,7 @@ static void end(struct live_stream *s, int error)
 {
     s->stage = ENDED;
     forget(s);
+    pn_pcm_inbox_release(&s->s.inbox);
     pthread_mutex_lock(&s->s.mu);
     if (s->s.error == 0)
         s->s.error = error;

@@ -177,6 +177,7 @@ static void end(struct offline_stream *s, int error)
     s->s.position = s->s.duration;
     pthread_mutex_unlock(&s->s.mu);
     free_work(s);
+    pn_pcm_inbox_release(&s->s.inbox);
 }
 
 static void hear(void *ctx, int i, int thread)
