@@ -130,6 +130,38 @@ static void test_repeated_until_the_button_is_released(void **state)
     stage_close(&g);
 }
 
+/* A model with threads of its own, as Sphinx: results come at any moment, also of drafts that are out of
+ * date. */
+static void test_repeated_by_other_threads(void **state)
+{
+    (void)state;
+    struct stage g;
+    struct listener l;
+    stage_init(&g);
+    g.first.deferred = true;
+    stage_open(&g);
+    struct tape tape = tape_of("1 2 3 4 5 6 7 . 8 9 .");
+    listener_open(&l, &g, &OPEN);
+    for (size_t at = 0, i = 0; at < tape.n; at += 1600, i++) {
+        listener_feed_live(&l, tape.pcm + at, PN_MIN(tape.n - at, (size_t)1600));
+        if (i % 3 == 2)
+            scribe_release(&g.first);
+    }
+    listener_finish(&l);
+    while (l.stream->recognizer->ops->status(l.stream, NULL) == 0) {
+        wait_idle(&g);
+        scribe_release(&g.first);
+    }
+    struct pn_transcript *t = listener_result(&l);
+    assert_string_equal(t->text, "one two three four five six seven eight nine");
+    assert_string_equal(t->live_text, t->text);
+    assert_int_equal(t->n_segments, 2);
+    pn_transcript_free(t);
+    listener_close(&l);
+    tape_free(&tape);
+    stage_close(&g);
+}
+
 /* No time: drafts are left out, the end is not late. */
 static void test_repeated_when_audio_comes_at_once(void **state)
 {
@@ -477,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_repeated_is_shown),
         cmocka_unit_test(test_repeated_until_the_button_is_released),
+        cmocka_unit_test(test_repeated_by_other_threads),
         cmocka_unit_test(test_repeated_when_audio_comes_at_once),
         cmocka_unit_test(test_drafts_become_rarer),
         cmocka_unit_test(test_streamed_until_the_button_is_released),
