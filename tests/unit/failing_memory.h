@@ -10,5 +10,6 @@ extern long pn_fail_allocation;
 
 /* What calls of malloc() become: for libraries that take a function. */
 void *__wrap_malloc(size_t n);
+void *__real_malloc(size_t n); /* never fails on request */
 
 #endif

@@ -6,39 +6,11 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "failing_memory.h"
 #include "pipeline_case.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static long fail_at = -1; /* this allocation of ours fails; below 0: none */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool fails(void)
-{
-    return fail_at >= 0 && fail_at-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
 
 /* Everything that can be done now. */
 static void work(struct pn_stream *st)
@@ -89,9 +61,9 @@ static void check(struct stage *g, const struct pn_recognition *want, const char
     int e = -PN_ENOMEM;
     assert_int_equal(pn_pipeline_new(&g->first.base, &g->parts, &g->pipeline, NULL), 0);
     for (long i = 0; e < 0; i++) {
-        fail_at = i;
+        pn_fail_allocation = i;
         e = run(g->pipeline, want, &tape, &heard);
-        fail_at = -1;
+        pn_fail_allocation = -1;
         if (e < 0 && e != -PN_ENOMEM)
             fail_msg("allocation %ld: %s", i, pn_error_name(e));
         assert_int_equal(scribe_open_now(&g->first) + scribe_open_now(&g->second), 0);

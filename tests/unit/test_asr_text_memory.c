@@ -8,64 +8,21 @@
 #include "asr/paraformer/hotwords.h"
 #include "asr/paraformer/words.h"
 #include "asr/punctuation/punctuation.h"
+#include "failing_memory.h"
 #include "fixtures.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
-
-static long fail_at = -1; /* this allocation of ours fails; below 0: none */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-int __real_posix_memalign(void **ret, size_t align, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-int __wrap_posix_memalign(void **ret, size_t align, size_t n);
-
-static bool fails(void)
-{
-    return fail_at >= 0 && fail_at-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-    return fails() ? NULL : __real_reallocarray(p, n, size);
-}
-
-int __wrap_posix_memalign(void **ret, size_t align, size_t n)
-{
-    return fails() ? ENOMEM : __real_posix_memalign(ret, align, n);
-}
 
 /* Calls `step` with the first, second, third ... allocation failing, until it returns 0; any other failure
  * than of memory fails the test. Returns how many failed. */
 static int for_each_failure(int (*step)(void *ctx), void *ctx)
 {
     for (int n = 0;; n++) {
-        fail_at = n;
+        pn_fail_allocation = n;
         int r = step(ctx);
-        bool all = fail_at >= 0;
-        fail_at = -1;
+        bool all = pn_fail_allocation >= 0;
+        pn_fail_allocation = -1;
         if (r == 0 && all)
             return n;
         assert_true(r == -PN_ENOMEM || r == 0); /* 0: it did without */
