@@ -20,10 +20,10 @@ enum {
     PIECE = 5 * PN_SAMPLE_RATE, /* worth a step */
     MAX_ROWS = 2000,            /* two minutes */
     PHASE_HEAR = 1,
-    PHASE_ENCODE, /* + block; then come the blocks of the decoder */
+    PHASE_ENCODE, /* + block; then come the blocks of the decoder, then the time-stamp head */
 };
 
-enum stage { HEARING, ENCODING, DECODING, ENDED };
+enum stage { HEARING, ENCODING, DECODING, TIMING, ENDED };
 
 struct offline_stream {
     struct pn_pf_stream s;
@@ -111,6 +111,11 @@ static struct pn_work hearing_work(struct offline_stream *s)
     return (struct pn_work){ .phase = PHASE_HEAR, .rows = 1, .cost_us = 1000, .deadline_us = s->ready_us };
 }
 
+static int phase_timing(const struct pn_paraformer *p)
+{
+    return PHASE_ENCODE + p->encoder.n_blocks + p->dims.decoder.n_cross + p->dims.decoder.n_plain;
+}
+
 static struct pn_work offline_next(const struct pn_stream *st)
 {
     struct offline_stream *s = stream_of(st);
@@ -120,10 +125,13 @@ static struct pn_work offline_next(const struct pn_stream *st)
     switch (s->stage) {
     case HEARING:
         return hearing_work(s);
+    case ENCODING:
+        break;
     case DECODING:
         phase += model_of(s)->encoder.n_blocks;
         break;
-    case ENCODING:
+    case TIMING:
+        phase = phase_timing(model_of(s));
         break;
     case ENDED:
         return (struct pn_work){ 0 };
@@ -313,6 +321,11 @@ static size_t count_text(const struct pn_pf_item *item)
     return n;
 }
 
+static bool wants_head(const struct offline_stream *s)
+{
+    return s->s.word_times && model_of(s)->dims.upsample > 0;
+}
+
 /* Times of the tokens that are text: from the time-stamp head if words are asked for and there is one. */
 static int find_stamps(struct offline_stream *s, size_t n, struct pn_stamp *stamp)
 {
@@ -321,7 +334,7 @@ static int find_stamps(struct offline_stream *s, size_t n, struct pn_stamp *stam
         .alphas = s->item.alpha, .peaks = s->peaks, .n_steps = (size_t)s->item.rows + 1, .upsample = 1
     };
     float *fine = NULL;
-    if (s->s.word_times && p->dims.upsample > 0) {
+    if (wants_head(s)) {
         size_t steps = (size_t)s->item.rows * (size_t)p->dims.upsample;
         fine = malloc(2 * steps * sizeof(*fine));
         int r = fine ? pn_pf_head_run(p, s->s.recognizer->pool, s->item.x, s->item.rows, s->item.tokens, fine)
@@ -376,7 +389,10 @@ static void step_decode(struct pn_pf_recognizer *r, size_t n)
         e = output(r, n);
     for (size_t i = 0; i < n && (e < 0 || last); i++) {
         struct offline_stream *s = stream_of(r->some[i]);
-        end(s, e < 0 ? e : tell(s));
+        if (e == 0 && wants_head(s))
+            s->stage = TIMING; /* the head takes a while: a step of its own */
+        else
+            end(s, e < 0 ? e : tell(s));
     }
 }
 
@@ -385,6 +401,10 @@ static void offline_step(struct pn_recognizer *rec, int phase, struct pn_stream 
     struct pn_pf_recognizer *r = pn_pf_recognizer_of(rec);
     if (phase == PHASE_HEAR) {
         pn_pool_run(r->pool, (int)n, hear, (void *)(uintptr_t)batch);
+        return;
+    }
+    if (phase == phase_timing(r->model)) {
+        end(stream_of(batch[0]), tell(stream_of(batch[0])));
         return;
     }
     size_t taken = choose(r, batch, n);
