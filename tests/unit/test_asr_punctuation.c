@@ -30,7 +30,7 @@ static struct pn_punctuation *open_model(const char *path, enum pn_precision pre
 static json_t *load_json(const char *name)
 {
     char path[PN_FIXTURE_PATH];
-    assert_true(pn_fixture_shared(name, path));
+    assert_true(pn_fixture_data(name, path));
     json_t *j = json_load_file(path, 0, NULL);
     assert_non_null(j);
     return j;
@@ -71,7 +71,7 @@ static float check_logits(const struct pn_mark_network *n, const int32_t *ids, s
     char path[PN_FIXTURE_PATH];
     struct pn_npy want;
     struct pn_mark_run run;
-    assert_true(pn_fixture_shared(golden, path) && pn_npy_load(path, &want));
+    assert_true(pn_fixture_data(golden, path) && pn_npy_load(path, &want));
     assert_int_equal(want.n, n_ids * (size_t)n->n_classes);
     assert_int_equal(pn_mark_run_init(&run, n), 0);
     assert_int_equal(pn_mark_run_logits(&run, ids, n_ids, n_cached), 0);
@@ -87,7 +87,7 @@ static float check_logits(const struct pn_mark_network *n, const int32_t *ids, s
 static void test_logits_offline(void **state)
 {
     char path[PN_FIXTURE_PATH];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc", path);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc", path));
     struct pn_mark_network n, narrow;
     open_network(path, PN_F32, &n);
     open_network(path, PN_INT8, &narrow);
@@ -108,7 +108,7 @@ static void test_logits_offline(void **state)
 static void test_logits_realtime(void **state)
 {
     char path[PN_FIXTURE_PATH];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc-rt", path);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc-rt", path));
     struct pn_mark_network n;
     open_network(path, PN_F32, &n);
     assert_true(n.causal);
@@ -146,7 +146,7 @@ static void check_words(const struct pn_punctuation *p, json_t *c)
 static void test_texts(void **state)
 {
     char path[PN_FIXTURE_PATH];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc", path);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc", path));
     struct pn_punctuation *p = open_model(path, PN_F32);
     json_t *cases = load_json("paraformer/golden/rand-punc/result.json");
     assert_int_equal(json_array_size(cases), 7);
@@ -172,7 +172,7 @@ static void check_session(struct pn_punctuator *u, json_t *calls)
 static void test_sessions(void **state)
 {
     char path[PN_FIXTURE_PATH];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc-rt", path);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc-rt", path));
     struct pn_punctuation *p = open_model(path, PN_F32);
     struct pn_punctuator *u = NULL;
     assert_int_equal(pn_punctuator_new(p, &u), 0);
@@ -194,7 +194,7 @@ static void test_other_ways(void **state)
     static const char *const MODELS[] = { "paraformer/models/rand-punc", "paraformer/models/rand-punc-rt" };
     for (size_t i = 0; i < PN_ARRAY_LEN(MODELS); i++) {
         char path[PN_FIXTURE_PATH];
-        PN_SHARED_OR_SKIP(MODELS[i], path);
+        assert_true(pn_fixture_data(MODELS[i], path));
         struct pn_punctuation *p = open_model(path, PN_INT8);
         struct pn_punctuator *u = NULL;
         struct pn_buf out;
@@ -238,7 +238,7 @@ static void punctuate(const struct pn_punctuation *p, const char *text, struct p
 static void test_packed_file(void **state)
 {
     char model[PN_FIXTURE_PATH], folder[PN_FIXTURE_PATH], cache[PN_FIXTURE_PATH];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc", model);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc", model));
     make_folder(model, folder);
     assert_true(pn_fixture_temp_dir(cache));
     for (int precision = PN_INT8; precision <= PN_F32; precision++) {
@@ -265,7 +265,7 @@ static void test_packed_file(void **state)
 static void test_folder_with_dictionary(void **state)
 {
     char model[PN_FIXTURE_PATH], folder[PN_FIXTURE_PATH], path[PN_FIXTURE_PATH + 32];
-    PN_SHARED_OR_SKIP("paraformer/models/rand-punc", model);
+    assert_true(pn_fixture_data("paraformer/models/rand-punc", model));
     make_folder(model, folder);
     snprintf(path, sizeof(path), "%s/jieba_usr_dict", folder);
     FILE *f = fopen(path, "w");
@@ -295,7 +295,7 @@ static void test_refusals(void **state)
                                           .no_packed_file = true };
     assert_int_equal(pn_punctuation_open(&opt, &p, &err), -PN_ENOTFOUND);
     assert_true(err.text[0] != 0 && !p);
-    PN_SHARED_OR_SKIP("paraformer/models/rand-offline", path);
+    assert_true(pn_fixture_data("paraformer/models/rand-seaco", path));
     opt.path = path;
     err = (struct pn_err){ 0 };
     assert_int_equal(pn_punctuation_open(&opt, &p, &err), -PN_EUNSUPPORTED);
