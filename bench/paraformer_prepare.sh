@@ -20,6 +20,10 @@ for kind in streaming offline seaco vad punc; do
 done
 
 if [ ! -e "$dir/ort/node_modules/onnxruntime-node/package.json" ]; then
+    if ! command -v npm >/dev/null; then
+        echo "paraformer_prepare.sh: npm is missing (Debian's package npm)" >&2
+        exit 1
+    fi
     # Its install script would only fetch GPU parts.
     (cd "$dir/ort" && npm install --silent --no-save --no-package-lock --ignore-scripts --no-audit --no-fund \
         --prefix . "onnxruntime-node@$ORT")
