@@ -31,9 +31,7 @@ struct live_stream {
     struct pn_pf_stream s;
     struct pn_chunking chunking;
     enum stage stage;
-    int block;
-    int64_t ready_us; /* since when the present chunk could be computed */
-    bool last;        /* the chunk that is computed */
+    bool last; /* the chunk that is computed */
 
     /* From the first chunk to the last. */
     struct pn_fbank_stream *fbank;
@@ -42,8 +40,6 @@ struct live_stream {
     struct pn_kv_cache keys, memory;
     float *history;
     struct pn_cif cif;
-    int cap; /* rows of a chunk at most, and tokens */
-    struct pn_pf_item item;
 };
 
 static struct live_stream *stream_of(const struct pn_stream *s)
@@ -76,14 +72,9 @@ static void forget(struct live_stream *s)
     free(s->context);
     free(s->history);
     free(s->cif.sum);
-    free(s->item.x);
-    free(s->item.alpha);
-    free(s->item.y);
-    free(s->item.ids);
-    free(s->item.logprob);
     s->context = s->history = NULL;
     s->cif = (struct pn_cif){ 0 };
-    s->item = (struct pn_pf_item){ 0 };
+    pn_pf_item_done(&s->s.item);
 }
 
 static void live_close(struct pn_stream *st)
@@ -138,15 +129,15 @@ static bool chunk_is_there(struct live_stream *s)
     size_t n = pn_pcm_inbox_len(&s->s.inbox, &finished);
     if (n < chunk_samples(s) && !finished)
         return false;
-    if (s->ready_us == 0)
-        s->ready_us = pn_now_us();
+    if (s->s.ready_us == 0)
+        s->s.ready_us = pn_now_us();
     return true;
 }
 
 static struct pn_work live_next(const struct pn_stream *st)
 {
     struct live_stream *s = stream_of(st);
-    int phase = PHASE_ENCODE + s->block;
+    int phase = PHASE_ENCODE + s->s.block;
     if (s->s.error < 0 || s->stage == ENDED || (s->stage == HEARING && !chunk_is_there(s)))
         return (struct pn_work){ 0 };
     if (s->stage == DECODING)
@@ -154,7 +145,7 @@ static struct pn_work live_next(const struct pn_stream *st)
     return (struct pn_work){ .phase = phase,
                              .rows = context_rows(s) + s->chunking.step,
                              .cost_us = PN_PF_SLICE_US,
-                             .deadline_us = s->ready_us };
+                             .deadline_us = s->s.ready_us };
 }
 
 /* ---- hearing: from samples to the rows of a chunk ---- */
@@ -185,24 +176,23 @@ static int make_arrays(struct live_stream *s)
     const struct pn_paraformer *p = model_of(s);
     const struct pn_pf_stack *d = &p->dims.decoder;
     const size_t size = (size_t)p->encoder.size;
-    s->cap = context_rows(s) + s->chunking.step + 1;
-    size_t rows = (size_t)s->cap;
+    size_t rows = (size_t)(context_rows(s) + s->chunking.step + 1); /* and tokens */
     s->context = calloc((size_t)context_rows(s) * (size_t)p->encoder.in + 1, sizeof(float));
     s->history =
         calloc((size_t)(d->n_cross + d->n_plain) * (size_t)(d->kernel - 1) * size + 1, sizeof(float));
     s->cif = (struct pn_cif){ .sum = calloc(size, sizeof(float)),
                               .size = (int)size,
                               .threshold = p->dims.threshold };
-    s->item = (struct pn_pf_item){ .x = malloc(rows * (size_t)pn_sanm_ld(&p->encoder) * sizeof(float)),
-                                   .alpha = malloc(rows * sizeof(float)),
-                                   .y = malloc(rows * size * sizeof(float)),
-                                   .ids = malloc(rows * sizeof(int32_t)),
-                                   .logprob = malloc(rows * sizeof(float)),
-                                   .keys = s->keys.rows ? &s->keys : NULL,
-                                   .memory = s->memory.rows ? &s->memory : NULL,
-                                   .history = s->history };
-    bool made = s->context && s->history && s->cif.sum && s->item.x && s->item.alpha && s->item.y &&
-                s->item.ids && s->item.logprob;
+    s->s.item = (struct pn_pf_item){ .x = malloc(rows * (size_t)pn_sanm_ld(&p->encoder) * sizeof(float)),
+                                     .alpha = malloc(rows * sizeof(float)),
+                                     .y = malloc(rows * size * sizeof(float)),
+                                     .ids = malloc(rows * sizeof(int32_t)),
+                                     .logprob = malloc(rows * sizeof(float)),
+                                     .keys = s->keys.rows ? &s->keys : NULL,
+                                     .memory = s->memory.rows ? &s->memory : NULL,
+                                     .history = s->history };
+    bool made = s->context && s->history && s->cif.sum && s->s.item.x && s->s.item.alpha && s->s.item.y &&
+                s->s.item.ids && s->s.item.logprob;
     return made ? 0 : -PN_ENOMEM;
 }
 
@@ -241,16 +231,16 @@ static void lay_out(struct live_stream *s, int rows)
     const size_t ld = (size_t)pn_sanm_ld(m), in = (size_t)m->in;
     const int context = context_rows(s);
     for (int i = 0; i < context; i++)
-        memcpy(s->item.x + (size_t)i * ld, s->context + (size_t)i * in, in * sizeof(float));
-    float *new = s->item.x + (size_t)context *ld;
+        memcpy(s->s.item.x + (size_t)i * ld, s->context + (size_t)i * in, in * sizeof(float));
+    float *new = s->s.item.x + (size_t)context *ld;
     for (int i = 0; i < rows; i++)
         pn_fbank_stream_take(s->fbank, 1, new + (size_t)i *ld);
     pn_sanm_positions(m, s->rows + 1, rows, new, ld);
     s->rows += rows;
-    s->item.rows = context + rows;
-    s->item.store = s->item.keys && !s->last ? s->chunking.left + s->chunking.step : 0;
+    s->s.item.rows = context + rows;
+    s->s.item.store = s->s.item.keys && !s->last ? s->chunking.left + s->chunking.step : 0;
     for (int i = 0; i < context; i++)
-        memcpy(s->context + (size_t)i * in, s->item.x + (size_t)(rows + i) * ld, in * sizeof(float));
+        memcpy(s->context + (size_t)i * in, s->s.item.x + (size_t)(rows + i) * ld, in * sizeof(float));
 }
 
 static void end(struct live_stream *s, int error)
@@ -287,7 +277,7 @@ static void hear(void *ctx, int i, int thread)
     pthread_mutex_lock(&s->s.mu);
     s->s.duration += (double)n / PN_SAMPLE_RATE;
     pthread_mutex_unlock(&s->s.mu);
-    s->stage = s->item.rows > 0 ? ENCODING : ENDED;
+    s->stage = s->s.item.rows > 0 ? ENCODING : ENDED;
     if (s->stage == ENDED)
         end(s, 0);
 }
@@ -303,8 +293,8 @@ static size_t choose(struct pn_pf_recognizer *r, struct pn_stream *const *batch,
         if (s->stage == ENDED)
             continue;
         r->some[taken] = batch[i];
-        r->items[taken++] = &s->item;
-        rows += s->item.rows;
+        r->items[taken++] = &s->s.item;
+        rows += s->s.item.rows;
     }
     return taken;
 }
@@ -313,8 +303,8 @@ static size_t choose(struct pn_pf_recognizer *r, struct pn_stream *const *batch,
 static void end_chunk(struct live_stream *s)
 {
     s->stage = HEARING;
-    s->block = 0;
-    s->ready_us = 0;
+    s->s.block = 0;
+    s->s.ready_us = 0;
     pthread_mutex_lock(&s->s.mu);
     s->s.position = (double)(s->rows * MS_A_ROW) / 1000;
     pthread_mutex_unlock(&s->s.mu);
@@ -325,10 +315,10 @@ static void end_chunk(struct live_stream *s)
 /* Weights of rows that another chunk counts are none here (4.4). */
 static void mask(struct live_stream *s)
 {
-    int to = s->last ? s->item.rows : s->chunking.left + s->chunking.step;
-    for (int i = 0; i < s->item.rows; i++)
+    int to = s->last ? s->s.item.rows : s->chunking.left + s->chunking.step;
+    for (int i = 0; i < s->s.item.rows; i++)
         if (i < s->chunking.left || i >= to)
-            s->item.alpha[i] = 0;
+            s->s.item.alpha[i] = 0;
 }
 
 /* A token that fired in row `row` of the stream. */
@@ -344,7 +334,7 @@ static void fire(void *ctx, int i, int thread)
 {
     (void)thread;
     struct live_stream *s = stream_of(((struct pn_stream *const *)ctx)[i]);
-    struct pn_pf_item *item = &s->item;
+    struct pn_pf_item *item = &s->s.item;
     const size_t ld = (size_t)pn_sanm_ld(&model_of(s)->encoder), size = (size_t)s->cif.size;
     mask(s);
     item->tokens = 0;
@@ -357,7 +347,7 @@ static void fire(void *ctx, int i, int thread)
     if (s->last &&
         pn_cif_add_zero(&s->cif, (float)model_of(s)->dims.tail, item->y + (size_t)item->tokens * size, NULL))
         item->ids[item->tokens++] = item->rows;
-    s->block = 0;
+    s->s.block = 0;
     s->stage = DECODING;
     if (item->tokens == 0)
         end_chunk(s);
@@ -369,21 +359,15 @@ static void end_all(struct pn_stream *const *batch, size_t n, int error)
         end(stream_of(batch[i]), error);
 }
 
-static void set_blocks(struct pn_stream *const *batch, size_t n, int block)
-{
-    for (size_t i = 0; i < n; i++)
-        stream_of(batch[i])->block = block;
-}
-
 static void step_encode(struct pn_pf_recognizer *r, struct pn_stream *const *batch, size_t n_batch)
 {
     pn_pool_run(r->pool, (int)n_batch, hear, (void *)(uintptr_t)batch);
     size_t n = choose(r, batch, n_batch);
     if (n == 0)
         return;
-    int block = stream_of(r->some[0])->block;
+    int block = pn_pf_stream_of(r->some[0])->block;
     int e = pn_pf_encode(r->engine, r->items, (int)n, &block, PN_PF_SLICE_US);
-    set_blocks(r->some, n, block);
+    pn_pf_set_blocks(r->some, n, block);
     if (e == 0 && block == r->model->encoder.n_blocks) {
         e = pn_pf_predict(r->engine, r->items, (int)n);
         if (e == 0)
@@ -396,11 +380,11 @@ static void step_encode(struct pn_pf_recognizer *r, struct pn_stream *const *bat
 /* `row[i]`: in which row of the chunk token i fired. */
 static int tell(struct live_stream *s, const int32_t *row)
 {
-    int64_t first = s->rows - s->item.rows;
+    int64_t first = s->rows - s->s.item.rows;
     int r = 0;
     pthread_mutex_lock(&s->s.mu);
-    for (int i = 0; i < s->item.tokens && r == 0; i++) {
-        struct pn_heard_token t = { .id = s->item.ids[i], .logprob = s->item.logprob[i] };
+    for (int i = 0; i < s->s.item.tokens && r == 0; i++) {
+        struct pn_heard_token t = { .id = s->s.item.ids[i], .logprob = s->s.item.logprob[i] };
         note(&s->s.heard, first + row[i], &t);
         r = pn_heard_add(&s->s.heard, &t);
     }
@@ -429,9 +413,9 @@ static int output(struct pn_pf_recognizer *r, size_t n)
 static void step_decode(struct pn_pf_recognizer *r, struct pn_stream *const *batch, size_t n_batch)
 {
     size_t n = choose(r, batch, n_batch);
-    int block = stream_of(r->some[0])->block;
+    int block = pn_pf_stream_of(r->some[0])->block;
     int e = pn_pf_decode(r->engine, r->items, (int)n, &block, PN_PF_SLICE_US);
-    set_blocks(r->some, n, block);
+    pn_pf_set_blocks(r->some, n, block);
     bool last = block == r->model->decoder.dims.n_cross + r->model->decoder.dims.n_plain;
     if (e == 0 && last)
         e = output(r, n);

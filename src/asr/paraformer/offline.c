@@ -31,9 +31,6 @@ struct offline_stream {
     float *pcm; /* PIECE, while audio comes */
     int cap;    /* rows that item.x holds */
     enum stage stage;
-    int block;
-    int64_t ready_us; /* since when the present stage could go on */
-    struct pn_pf_item item;
     float *peaks;
     struct pn_pf_hot *hot; /* the request's hot words, or NULL */
 };
@@ -52,14 +49,9 @@ static const struct pn_paraformer *model_of(const struct offline_stream *s)
 
 static void free_work(struct offline_stream *s)
 {
-    free(s->item.x);
-    free(s->item.alpha);
-    free(s->item.y);
-    free(s->item.ids);
-    free(s->item.logprob);
     free(s->peaks);
     free(s->pcm);
-    s->item = (struct pn_pf_item){ 0 };
+    pn_pf_item_done(&s->s.item);
     s->peaks = s->pcm = NULL;
     s->fbank = pn_fbank_stream_free(s->fbank);
     s->hot = pn_pf_hot_free(s->hot);
@@ -106,9 +98,9 @@ static struct pn_work hearing_work(struct offline_stream *s)
     size_t n = pn_pcm_inbox_len(&s->s.inbox, &finished);
     if (n < PIECE && !finished)
         return (struct pn_work){ 0 };
-    if (s->ready_us == 0)
-        s->ready_us = pn_now_us();
-    return (struct pn_work){ .phase = PHASE_HEAR, .rows = 1, .cost_us = 1000, .deadline_us = s->ready_us };
+    if (s->s.ready_us == 0)
+        s->s.ready_us = pn_now_us();
+    return (struct pn_work){ .phase = PHASE_HEAR, .rows = 1, .cost_us = 1000, .deadline_us = s->s.ready_us };
 }
 
 static int phase_timing(const struct pn_paraformer *p)
@@ -119,7 +111,7 @@ static int phase_timing(const struct pn_paraformer *p)
 static struct pn_work offline_next(const struct pn_stream *st)
 {
     struct offline_stream *s = stream_of(st);
-    int phase = PHASE_ENCODE + s->block;
+    int phase = PHASE_ENCODE + s->s.block;
     if (s->s.error < 0)
         return (struct pn_work){ 0 };
     switch (s->stage) {
@@ -137,7 +129,7 @@ static struct pn_work offline_next(const struct pn_stream *st)
         return (struct pn_work){ 0 };
     }
     return (struct pn_work){
-        .phase = phase, .rows = s->item.rows, .cost_us = PN_PF_SLICE_US, .deadline_us = s->ready_us
+        .phase = phase, .rows = s->s.item.rows, .cost_us = PN_PF_SLICE_US, .deadline_us = s->s.ready_us
     };
 }
 
@@ -146,17 +138,17 @@ static struct pn_work offline_next(const struct pn_stream *st)
 /* `rows` more fit behind the rows that are there. */
 static int grow(struct offline_stream *s, int rows)
 {
-    int need = s->item.rows + rows;
+    int need = s->s.item.rows + rows;
     if (need > MAX_ROWS)
         return -PN_ELIMIT;
     if (need <= s->cap)
         return 0;
     int cap = PN_MAX(need, PN_MIN(2 * s->cap, (int)MAX_ROWS));
     size_t ld = (size_t)pn_sanm_ld(&model_of(s)->encoder);
-    float *x = reallocarray(s->item.x, (size_t)cap * ld, sizeof(*x));
+    float *x = reallocarray(s->s.item.x, (size_t)cap * ld, sizeof(*x));
     if (!x)
         return -PN_ENOMEM;
-    s->item.x = x;
+    s->s.item.x = x;
     s->cap = cap;
     return 0;
 }
@@ -168,10 +160,10 @@ static int take_rows(struct offline_stream *s)
     int r = grow(s, rows);
     size_t ld = (size_t)pn_sanm_ld(m);
     for (int i = 0; i < rows && r == 0; i++) {
-        float *x = s->item.x + (size_t)s->item.rows * ld;
+        float *x = s->s.item.x + (size_t)s->s.item.rows * ld;
         pn_fbank_stream_take(s->fbank, 1, x);
-        pn_sanm_positions(m, 1 + s->item.rows, 1, x, ld);
-        s->item.rows++;
+        pn_sanm_positions(m, 1 + s->s.item.rows, 1, x, ld);
+        s->s.item.rows++;
     }
     return r;
 }
@@ -202,12 +194,12 @@ static void hear(void *ctx, int i, int thread)
     pthread_mutex_lock(&s->s.mu);
     s->s.duration += (double)n / PN_SAMPLE_RATE;
     pthread_mutex_unlock(&s->s.mu);
-    s->ready_us = 0;
-    if (r < 0 || (last && s->item.rows == 0)) {
+    s->s.ready_us = 0;
+    if (r < 0 || (last && s->s.item.rows == 0)) {
         end(s, r);
     } else if (last) {
         s->stage = ENCODING;
-        s->ready_us = pn_now_us();
+        s->s.ready_us = pn_now_us();
     }
 }
 
@@ -220,9 +212,9 @@ static size_t choose(struct pn_pf_recognizer *r, struct pn_stream *const *batch,
     size_t taken = 0;
     if (pn_pf_reserve(r, n) < 0)
         return 0;
-    while (taken < n && (taken == 0 || rows + stream_of(batch[taken])->item.rows <= r->max_rows)) {
+    while (taken < n && (taken == 0 || rows + pn_pf_stream_of(batch[taken])->item.rows <= r->max_rows)) {
         r->some[taken] = batch[taken];
-        r->items[taken] = &stream_of(batch[taken])->item;
+        r->items[taken] = &pn_pf_stream_of(batch[taken])->item;
         rows += r->items[taken++]->rows;
     }
     return taken;
@@ -246,7 +238,7 @@ static int most_tokens(const struct pn_pf_dims *d, const struct pn_pf_item *item
 static int fire_tokens(struct offline_stream *s)
 {
     const struct pn_paraformer *p = model_of(s);
-    struct pn_pf_item *item = &s->item;
+    struct pn_pf_item *item = &s->s.item;
     const size_t size = (size_t)p->encoder.size, rows = (size_t)item->rows;
     int most = most_tokens(&p->dims, item);
     struct pn_cif cif = { .sum = calloc(size, sizeof(float)),
@@ -275,9 +267,9 @@ static void fire(void *ctx, int i, int thread)
     (void)thread;
     struct offline_stream *s = stream_of(((struct pn_stream *const *)ctx)[i]);
     int r = fire_tokens(s);
-    s->block = 0;
+    s->s.block = 0;
     s->stage = DECODING;
-    if (r < 0 || s->item.tokens == 0)
+    if (r < 0 || s->s.item.tokens == 0)
         end(s, r);
 }
 
@@ -291,17 +283,11 @@ static int predict(struct pn_pf_recognizer *r, size_t n)
     return pn_pf_predict(r->engine, r->items, (int)n);
 }
 
-static void set_blocks(struct pn_stream *const *batch, size_t n, int block)
-{
-    for (size_t i = 0; i < n; i++)
-        stream_of(batch[i])->block = block;
-}
-
 static void step_encode(struct pn_pf_recognizer *r, size_t n)
 {
-    int block = stream_of(r->some[0])->block;
+    int block = pn_pf_stream_of(r->some[0])->block;
     int e = pn_pf_encode(r->engine, r->items, (int)n, &block, PN_PF_SLICE_US);
-    set_blocks(r->some, n, block);
+    pn_pf_set_blocks(r->some, n, block);
     if (e == 0 && block == r->model->encoder.n_blocks) {
         e = predict(r, n);
         if (e == 0)
@@ -331,13 +317,14 @@ static int find_stamps(struct offline_stream *s, size_t n, struct pn_stamp *stam
 {
     const struct pn_paraformer *p = model_of(s);
     struct pn_fires f = {
-        .alphas = s->item.alpha, .peaks = s->peaks, .n_steps = (size_t)s->item.rows + 1, .upsample = 1
+        .alphas = s->s.item.alpha, .peaks = s->peaks, .n_steps = (size_t)s->s.item.rows + 1, .upsample = 1
     };
     float *fine = NULL;
     if (wants_head(s)) {
-        size_t steps = (size_t)s->item.rows * (size_t)p->dims.upsample;
+        size_t steps = (size_t)s->s.item.rows * (size_t)p->dims.upsample;
         fine = malloc(2 * steps * sizeof(*fine));
-        int r = fine ? pn_pf_head_run(p, s->s.recognizer->pool, s->item.x, s->item.rows, s->item.tokens, fine)
+        int r = fine ? pn_pf_head_run(p, s->s.recognizer->pool, s->s.item.x, s->s.item.rows, s->s.item.tokens,
+                                      fine)
                      : -PN_ENOMEM;
         if (r < 0) {
             free(fine);
@@ -355,14 +342,14 @@ static int find_stamps(struct offline_stream *s, size_t n, struct pn_stamp *stam
 
 static int tell(struct offline_stream *s)
 {
-    size_t n = count_text(&s->item), at = 0;
+    size_t n = count_text(&s->s.item), at = 0;
     struct pn_stamp *stamp = calloc(n + 1, sizeof(*stamp));
     int r = stamp ? find_stamps(s, n, stamp) : -PN_ENOMEM;
     pthread_mutex_lock(&s->s.mu);
-    for (int i = 0; i < s->item.tokens && r == 0; i++) {
-        if (pn_heard_is_text(s->item.ids[i]))
+    for (int i = 0; i < s->s.item.tokens && r == 0; i++) {
+        if (pn_heard_is_text(s->s.item.ids[i]))
             r = pn_heard_add(&s->s.heard,
-                             &(struct pn_heard_token){ s->item.ids[i], s->item.logprob[i], stamp[at++] });
+                             &(struct pn_heard_token){ s->s.item.ids[i], s->s.item.logprob[i], stamp[at++] });
     }
     pthread_mutex_unlock(&s->s.mu);
     free(stamp);
@@ -374,16 +361,16 @@ static int output(struct pn_pf_recognizer *r, size_t n)
     int e = pn_pf_output(r->engine, r->items, (int)n);
     for (size_t i = 0; i < n && e == 0; i++) {
         struct offline_stream *s = stream_of(r->some[i]);
-        e = s->hot ? pn_pf_hot_apply(s->hot, &s->item, r->pool) : 0;
+        e = s->hot ? pn_pf_hot_apply(s->hot, &s->s.item, r->pool) : 0;
     }
     return e;
 }
 
 static void step_decode(struct pn_pf_recognizer *r, size_t n)
 {
-    int block = stream_of(r->some[0])->block;
+    int block = pn_pf_stream_of(r->some[0])->block;
     int e = pn_pf_decode(r->engine, r->items, (int)n, &block, PN_PF_SLICE_US);
-    set_blocks(r->some, n, block);
+    pn_pf_set_blocks(r->some, n, block);
     bool last = block == r->model->decoder.dims.n_cross + r->model->decoder.dims.n_plain;
     if (e == 0 && last)
         e = output(r, n);

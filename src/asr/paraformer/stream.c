@@ -106,6 +106,22 @@ void pn_pf_stream_done(struct pn_pf_stream *s)
     pn_heard_done(&s->heard);
 }
 
+void pn_pf_item_done(struct pn_pf_item *item)
+{
+    free(item->x);
+    free(item->alpha);
+    free(item->y);
+    free(item->ids);
+    free(item->logprob);
+    *item = (struct pn_pf_item){ 0 };
+}
+
+void pn_pf_set_blocks(struct pn_stream *const *batch, size_t n, int block)
+{
+    for (size_t i = 0; i < n; i++)
+        pn_pf_stream_of(batch[i])->block = block;
+}
+
 int pn_pf_feed(struct pn_stream *s, const float *pcm, size_t n)
 {
     return pn_pcm_inbox_push(&pn_pf_stream_of(s)->inbox, pcm, n);

@@ -30,6 +30,11 @@ struct pn_pf_stream {
     char language[16], task[16];
     bool word_times;
 
+    /* The scheduler's thread alone: what is computed, which block is next, since when it could go on. */
+    struct pn_pf_item item;
+    int block;
+    int64_t ready_us;
+
     pthread_mutex_t mu;
     struct pn_heard heard; /* guarded by mu, as all that follow */
     double position;       /* seconds recognised */
@@ -52,6 +57,8 @@ double pn_pf_position(const struct pn_stream *s);
 PN_MUST_CHECK int pn_pf_stream_init(struct pn_pf_stream *s, struct pn_pf_recognizer *r,
                                     const struct pn_recognition *want, size_t inbox_samples);
 void pn_pf_stream_done(struct pn_pf_stream *s);
+void pn_pf_item_done(struct pn_pf_item *item); /* frees the arrays that are malloc'd, all but `history` */
+void pn_pf_set_blocks(struct pn_stream *const *batch, size_t n, int block);
 void pn_pf_fail(struct pn_pf_stream *s, int error);
 /* Room for n pointers in r->items and r->some. -PN_ENOMEM. */
 PN_MUST_CHECK int pn_pf_reserve(struct pn_pf_recognizer *r, size_t n);
