@@ -19,6 +19,7 @@
 
 struct pn_recognizer;
 struct pn_stream;
+struct pn_vad_options; /* vad/vad.h */
 
 /* How a streaming model cuts its audio; rows of 60 ms (spec paraformer 4.1). */
 struct pn_chunking {
@@ -45,7 +46,9 @@ struct pn_recognition {
     const struct pn_chunking *chunking; /* NULL: the recogniser's default */
 
     /* The pipeline's (pipeline.h). */
-    bool vad;         /* cut at pauses, leave out what is no speech */
+    bool vad;                                 /* cut at pauses, leave out what is no speech */
+    const struct pn_vad_options *vad_options; /* NULL: the detector's own */
+    bool first_pass;  /* live: leave the text as it was streamed, without a second recogniser */
     bool punctuation; /* add marks, if a model for it is there */
     bool itn;         /* numbers, dates, times as digits */
 };

@@ -12,6 +12,10 @@ struct pn_config {
     int64_t max_connections;      /* MAX_CONNECTIONS 20: WebSockets */
     int64_t max_http_connections; /* PINNA_MAX_HTTP_CONNECTIONS 1024: TCP connections */
     int64_t ws_timeout_s;         /* WS_TIMEOUT 300 */
+    int64_t max_message_mb;       /* PINNA_MAX_MESSAGE_MB 64: one WebSocket message of audio */
+    int64_t funasr_port;          /* FUNASR_PORT 0 = none: FunASR's WebSocket alone */
+    const char *tls_cert;         /* TLS_CERT, PEM chain; "" = plain HTTP */
+    const char *tls_key;          /* TLS_KEY, PEM; "" = it is in TLS_CERT's file */
     int64_t max_upload_mb;        /* PINNA_MAX_UPLOAD_MB 100; MB = 2^20 bytes */
     int64_t header_timeout_s;     /* PINNA_HEADER_TIMEOUT 10, absolute */
     int64_t body_timeout_s;       /* PINNA_BODY_TIMEOUT 3600, absolute */

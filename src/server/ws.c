@@ -5,6 +5,7 @@
  * last frame is not lost to a reset. */
 #include "server/ws.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/state.h"
@@ -31,9 +32,14 @@ struct pn_ws {
     wslay_event_context_ptr frames;
     char *extra; /* owned; read before the socket */
     size_t extra_len, extra_pos;
-    bool refused;   /* over MAX_CONNECTIONS: the protocol never sees it */
-    bool eof;       /* the peer has gone */
-    bool in_frames; /* inside wslay: finish() must wait */
+    bool refused;             /* over MAX_CONNECTIONS: the protocol never sees it */
+    bool eof;                 /* the peer has gone */
+    bool in_frames;           /* inside wslay: finish() must wait */
+    int paused;               /* pn_ws_pause() calls that stand */
+    void *state;              /* the protocol's */
+    bool in_control, in_text; /* what arrives now: a control frame; a text message */
+    struct pn_buf text;       /* what of it has arrived */
+    size_t binary_bytes;      /* what has arrived of a binary one */
     int64_t heard_us, pinged_us, wrote_us;
     int64_t close_by_us; /* INT64_MAX until a close was sent */
 };
@@ -50,6 +56,7 @@ static void bury(struct pn_source *s)
 {
     struct pn_ws *ws = PN_CONTAINER_OF(s, struct pn_ws, source);
     wslay_event_context_free(ws->frames);
+    pn_buf_done(&ws->text);
     free(ws->extra);
     free(ws);
 }
@@ -80,7 +87,7 @@ static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, in
     struct pn_ws *ws = user;
     (void)flags;
     /* A peer that floods and never reads would grow the queue without bound: stop reading in mid-loop. */
-    if (wslay_event_get_queued_msg_length(ctx) >= PN_WS_QUEUE_MAX) {
+    if (ws->paused || wslay_event_get_queued_msg_length(ctx) >= PN_WS_QUEUE_MAX) {
         wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
         return -1;
     }
@@ -115,21 +122,62 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
     return -1;
 }
 
-/* A close frame with half a code; wslay takes it for one without. */
+/* A close frame with half a code is taken by wslay for one without; the limits of messages are ours, because
+ * it does not gather them. */
 static void on_frame(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *arg,
                      void *user)
 {
-    (void)user;
+    struct pn_ws *ws = user;
     if (arg->opcode == WSLAY_CONNECTION_CLOSE && arg->payload_length == 1)
         wslay_event_queue_close(ctx, WSLAY_CODE_PROTOCOL_ERROR, NULL, 0);
+    ws->in_control = wslay_is_ctrl_frame(arg->opcode);
+    if (ws->in_control)
+        return;
+    if (arg->opcode != WSLAY_CONTINUATION_FRAME)
+        ws->in_text = arg->opcode == WSLAY_TEXT_FRAME;
+    size_t before = ws->in_text ? ws->text.len : ws->binary_bytes;
+    size_t limit = ws->in_text ? ws->protocol->max_text : ws->protocol->max_binary;
+    if (arg->payload_length > limit || before > limit - arg->payload_length) {
+        pn_ws_close(ws, WSLAY_CODE_MESSAGE_TOO_BIG, "the message is too long");
+        wslay_event_shutdown_read(ctx); /* the rest of it is of no use */
+    }
+}
+
+static bool listens(const struct pn_ws *ws)
+{
+    return !ws->refused && ws->close_by_us == INT64_MAX;
+}
+
+static void on_piece(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_chunk_arg *arg,
+                     void *user)
+{
+    struct pn_ws *ws = user;
+    (void)ctx;
+    if (ws->in_control || !listens(ws))
+        return;
+    if (ws->in_text) {
+        pn_buf_append(&ws->text, arg->data, arg->data_length);
+    } else {
+        ws->binary_bytes += arg->data_length;
+        ws->protocol->binary(ws, (const char *)arg->data, arg->data_length, false);
+    }
 }
 
 static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *user)
 {
     struct pn_ws *ws = user;
     (void)ctx;
-    if (!wslay_is_ctrl_frame(arg->opcode) && !ws->refused && ws->close_by_us == INT64_MAX)
-        ws->protocol->message(ws, arg->opcode == WSLAY_TEXT_FRAME, (const char *)arg->msg, arg->msg_length);
+    if (wslay_is_ctrl_frame(arg->opcode))
+        return;
+    if (!ws->in_text && listens(ws))
+        ws->protocol->binary(ws, "", 0, true);
+    else if (ws->text.failed < 0)
+        pn_ws_close(ws, WSLAY_CODE_INTERNAL_SERVER_ERROR, "no memory");
+    else if (listens(ws))
+        ws->protocol->text(ws, ws->text.len ? ws->text.ptr : "", ws->text.len);
+    ws->binary_bytes = 0;
+    pn_buf_done(&ws->text);
+    pn_buf_init(&ws->text, ws->protocol->max_text);
 }
 
 /* ---- reading and writing ----------------------------------------------------------------------------- */
@@ -139,7 +187,9 @@ static void set_interest(struct pn_ws *ws)
     bool full = wslay_event_get_queued_msg_length(ws->frames) >= PN_WS_QUEUE_MAX;
     uint32_t events = wslay_event_want_write(ws->frames) ? EPOLLOUT : 0;
     if (wslay_event_want_read(ws->frames) && !full)
-        events |= EPOLLIN;
+        events |= ws->paused ? EPOLLRDHUP : EPOLLIN;
+    if (!ws->paused && ws->extra_pos < ws->extra_len)
+        events |= EPOLLOUT; /* they are no event of the socket */
     pn_loop_change(ws->table->loop, &ws->source, events);
 }
 
@@ -175,17 +225,46 @@ static bool pump(struct pn_ws *ws)
 static void on_ready(struct pn_source *s, uint32_t events)
 {
     struct pn_ws *ws = PN_CONTAINER_OF(s, struct pn_ws, source);
-    if (events & (EPOLLERR | EPOLLHUP))
+    if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
         finish(ws);
     else
         pump(ws);
+}
+
+void pn_ws_set_state(struct pn_ws *ws, void *state)
+{
+    ws->state = state;
+}
+
+void *pn_ws_state(const struct pn_ws *ws)
+{
+    return ws->state;
+}
+
+struct pn_server *pn_ws_server(const struct pn_ws *ws)
+{
+    return ws->table->server;
+}
+
+void pn_ws_pause(struct pn_ws *ws)
+{
+    ws->paused++;
+    if (!ws->in_frames)
+        set_interest(ws);
+}
+
+void pn_ws_resume(struct pn_ws *ws)
+{
+    ws->paused--;
+    if (!ws->in_frames)
+        set_interest(ws);
 }
 
 int pn_ws_send(struct pn_ws *ws, bool text, const char *data, size_t n)
 {
     struct wslay_event_msg msg = { text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, (const uint8_t *)data, n };
     if (wslay_event_get_queued_msg_length(ws->frames) + n >
-        2 * (size_t)PN_WS_QUEUE_MAX + ws->protocol->max_message)
+        2 * (size_t)PN_WS_QUEUE_MAX + ws->protocol->max_text)
         return -PN_EFULL;
     int r = wslay_event_queue_msg(ws->frames, &msg);
     if (r != 0)
@@ -273,13 +352,16 @@ static struct pn_ws *session_new(struct pn_server *s, const struct pn_ws_protoco
     static const struct wslay_event_callbacks callbacks = { .recv_callback = on_recv,
                                                             .send_callback = on_send,
                                                             .on_frame_recv_start_callback = on_frame,
+                                                            .on_frame_recv_chunk_callback = on_piece,
                                                             .on_msg_recv_callback = on_message };
     struct pn_ws *ws = calloc(1, sizeof(*ws));
     if (!ws || wslay_event_context_server_init(&ws->frames, &callbacks, ws) != 0) {
         free(ws);
         return NULL;
     }
-    wslay_event_config_set_max_recv_msg_length(ws->frames, protocol->max_message);
+    wslay_event_config_set_no_buffering(ws->frames, 1);
+    wslay_event_config_set_max_recv_msg_length(ws->frames, UINT32_MAX); /* on_frame() knows better */
+    pn_buf_init(&ws->text, protocol->max_text);
     ws->source = (struct pn_source){ .fd = fd, .ready = on_ready };
     ws->table = s->sockets;
     ws->protocol = protocol;
@@ -328,7 +410,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
         pn_metric_add(req->server->m.refused, 1, "sockets");
         pn_ws_close(ws, WSLAY_CODE_POLICY_VIOLATION, "服务器连接已满，请稍后重试");
     } else if (ws->protocol->opened) {
-        ws->protocol->opened(ws);
+        ws->protocol->opened(ws, req);
     }
     pump(ws);
 }

@@ -22,11 +22,15 @@ struct pn_request;
 
 struct pn_ws_protocol {
     const char *const
-        *subprotocols;  /* NULL-terminated; the first that the client offers is chosen; NULL: none */
-    size_t max_message; /* longer ones close with 1009 */
-    void (*opened)(struct pn_ws *ws);
-    /* A whole message; text is valid UTF-8. `data` is borrowed. */
-    void (*message)(struct pn_ws *ws, bool text, const char *data, size_t n);
+        *subprotocols; /* NULL-terminated; the first that the client offers is chosen; NULL: none */
+    size_t max_text;   /* bytes of a text message, which is gathered; longer ones close with 1009 */
+    size_t max_binary; /* of a binary message, which is not */
+    /* `req` is the handshake's: its headers and its query, until this returns. */
+    void (*opened)(struct pn_ws *ws, struct pn_request *req);
+    /* A whole text message, valid UTF-8. `data` is borrowed. */
+    void (*text)(struct pn_ws *ws, const char *data, size_t n);
+    /* A piece of a binary message as it arrives; `end`: the last one of its message, maybe empty. */
+    void (*binary)(struct pn_ws *ws, const char *data, size_t n, bool end);
     void (*closed)(struct pn_ws *ws); /* nothing will follow */
 };
 
@@ -44,6 +48,15 @@ void pn_ws_table_close_all(struct pn_ws_table *t); /* 1001, when the service sto
 
 /* Answers a request whose route has a protocol: 101, or 400, or 426 for another version. */
 enum MHD_Result pn_ws_upgrade(struct pn_request *req);
+
+/* The protocol's own; NULL at first. */
+void pn_ws_set_state(struct pn_ws *ws, void *state);
+void *pn_ws_state(const struct pn_ws *ws);
+struct pn_server *pn_ws_server(const struct pn_ws *ws);
+/* Nothing is read from the peer, and no message told, until resumed; what was read already may still come. A
+ * peer that hangs up meanwhile is noticed. Calls nest. */
+void pn_ws_pause(struct pn_ws *ws);
+void pn_ws_resume(struct pn_ws *ws);
 
 /* Queues a message. -PN_EFULL: the peer reads too slowly; the caller decides what to leave out. */
 PN_MUST_CHECK int pn_ws_send(struct pn_ws *ws, bool text, const char *data, size_t n);

@@ -31,6 +31,15 @@ struct pn_segment {
     bool open; /* a live stream's newest words, which may still change */
 };
 
+/* Live: one stretch of speech, as the detector cut it; everything, where nothing cuts. In time order; if one
+ * is closed, all before it are. */
+struct pn_sentence {
+    double start, end;           /* seconds; end < 0: it goes on */
+    bool closed;                 /* its segments are final, if it has any */
+    size_t segment, n_segments;  /* its part of `segments`, once closed */
+    size_t live_start, live_end; /* its part of `live_text`, in bytes; final once closed */
+};
+
 struct pn_transcript {
     struct pn_arena *arena; /* holds everything below and this struct's strings */
     const char *model;      /* "sphinx" */
@@ -44,6 +53,8 @@ struct pn_transcript {
     /* Live: all text that was ever sure enough to be shown. It only grows, whatever is corrected later: that
      * of a later snapshot begins with it. "" elsewhere. */
     const char *live_text;
+    const struct pn_sentence *sentences; /* live; also those without text */
+    size_t n_sentences;
     bool word_times; /* words were asked for: writers show them */
     bool final;      /* no more will come */
 };
