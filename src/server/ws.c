@@ -470,7 +470,10 @@ static struct pn_reply *check_handshake(struct pn_request *req)
         return upgrade_required("only WebSocket version 13 is spoken here");
     if (pn_request_header(req, "Sec-WebSocket-Key").len != 24)
         return pn_reply_error(400, NULL, NULL, "Sec-WebSocket-Key must be 16 bytes in base64");
-    return req->server->draining ? pn_server_refuse(req->server, "draining") : NULL;
+    if (req->server->draining)
+        return pn_server_refuse(req->server, "draining");
+    const struct pn_ws_protocol *p = req->route->websocket;
+    return p->check ? p->check(req) : NULL;
 }
 
 enum MHD_Result pn_ws_upgrade(struct pn_request *req)

@@ -16,6 +16,7 @@ struct pn_ws;
 struct pn_ws_table;
 struct pn_server;
 struct pn_request;
+struct pn_reply;
 
 #define PN_WS_QUEUE_MAX (1 << 20) /* bytes waiting to be written above which nothing is read */
 #define PN_WS_STALL_S   30
@@ -25,6 +26,8 @@ struct pn_ws_protocol {
         *subprotocols; /* NULL-terminated; the first that the client offers is chosen; NULL: none */
     size_t max_text;   /* bytes of a text message, which is gathered; longer ones close with 1009 */
     size_t max_binary; /* of a binary message, which is not */
+    /* The answer to a handshake that is right but not welcome; NULL: it is. May be NULL. */
+    struct pn_reply *(*check)(struct pn_request *req);
     /* `req` is the handshake's: its headers and its query, until this returns. */
     void (*opened)(struct pn_ws *ws, struct pn_request *req);
     /* A whole text message, valid UTF-8. `data` is borrowed. */
