@@ -2,7 +2,7 @@
  * for under its usual name, as the reference does. */
 #include "model/funasr_files.h"
 
-#include "model/json_file.h"
+#include "base/json_parse.h"
 #include "model/mapping.h"
 
 #include <stdio.h>
@@ -92,7 +92,8 @@ static int read_configuration(struct pn_funasr_files *f, struct pn_err *err)
     if (m.size > CONFIGURATION_MAX)
         r = pn_fail(err, PN_ELIMIT, "%s is larger than %d MB", CONFIGURATION, CONFIGURATION_MAX >> 20);
     else
-        r = pn_json_object((struct pn_str){ (const char *)m.ptr, m.size }, CONFIGURATION, 0, &j, err);
+        r = pn_json_object((struct pn_str){ (const char *)m.ptr, m.size }, PN_JSON_FILE, CONFIGURATION, 0, &j,
+                           err);
     if (r == 0)
         r = take_names(f, json_object_get(j, "file_path_metas"), err);
     json_decref(j);

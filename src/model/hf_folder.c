@@ -1,5 +1,5 @@
 /* hf_folder.c - a Hugging Face folder: model.safetensors or its shards, config.json, vocabulary. */
-#include "model/json_file.h"
+#include "base/json_parse.h"
 #include "model/safetensors.h"
 #include "model/vocabulary.h"
 
@@ -68,7 +68,7 @@ static int read_config(struct folder *f)
     json_t *j;
     if (text.len == 0)
         return pn_fail(f->err, PN_EFORMAT, "there is no config.json in %.150s", f->path);
-    int r = pn_json_object(text, "config.json", 0, &j, f->err);
+    int r = pn_json_object(text, PN_JSON_FILE, "config.json", 0, &j, f->err);
     if (r < 0)
         return r;
     for (void *it = json_object_iter(j); it && r == 0; it = json_object_iter_next(j, it)) {
@@ -124,7 +124,7 @@ static int read_index(struct folder *f, const char *name)
     struct pn_str text;
     json_t *j;
     int r = map(f, name, &text);
-    if (r < 0 || (r = pn_json_object(text, name, 0, &j, f->err)) < 0)
+    if (r < 0 || (r = pn_json_object(text, PN_JSON_FILE, name, 0, &j, f->err)) < 0)
         return r;
     pn_digest_add(&f->c->digest, text);
     json_t *map_of = json_object_get(j, "weight_map"), *seen = json_object();

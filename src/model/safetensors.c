@@ -2,7 +2,7 @@
  * neighbours: spans that overlap are refused. */
 #include "model/safetensors.h"
 
-#include "model/json_file.h"
+#include "base/json_parse.h"
 #include "model/reader.h"
 
 #include <stdlib.h>
@@ -110,7 +110,7 @@ static int check_overlap(struct safetensors *s)
 static int read_all(struct safetensors *s)
 {
     json_t *j;
-    int r = pn_json_object(s->header, s->name, PREFIX, &j, s->err);
+    int r = pn_json_object(s->header, PN_JSON_FILE, s->name, PREFIX, &j, s->err);
     if (r < 0)
         return r;
     for (void *it = json_object_iter(j); it && r == 0; it = json_object_iter_next(j, it)) {

@@ -4,7 +4,7 @@
  * themselves, the other 68 in their order as U+0100, U+0101 ... */
 #include "model/vocabulary.h"
 
-#include "model/json_file.h"
+#include "base/json_parse.h"
 
 #include <string.h>
 
@@ -98,8 +98,8 @@ int pn_vocabulary_read(struct pn_checkpoint *c, struct pn_str vocab_json, struct
     if (!own && tokenizer_json.len == 0)
         return 0;
     json_t *j;
-    int r =
-        pn_json_object(own ? vocab_json : tokenizer_json, own ? "vocab.json" : "tokenizer.json", 0, &j, err);
+    int r = pn_json_object(own ? vocab_json : tokenizer_json, PN_JSON_FILE,
+                           own ? "vocab.json" : "tokenizer.json", 0, &j, err);
     if (r < 0)
         return r;
     json_t *vocab = own ? j : json_object_get(json_object_get(j, "model"), "vocab");

@@ -1,6 +1,6 @@
 /* rank_file.c - a vocabulary from the text of a .tiktoken file: lines of base64, a space and the rank, which
  * is the id. Ranks may come in any order and may have gaps. */
-#include "text/base64.h"
+#include "base/base64.h"
 #include "text/bpe_impl.h"
 
 #include <stdlib.h>
@@ -32,13 +32,20 @@ static int reserve(struct reader *r, size_t n)
     return 0;
 }
 
-/* A lone "=" is the empty token that ends the multilingual file. */
+/* A lone "=" is the empty token that ends the multilingual file. Decoded in place. */
 static int decode(struct reader *r, struct pn_str text, struct entry *ret)
 {
     ret->at = r->bytes.len;
-    int rc = pn_str_is(text, "=") ? 0 : pn_base64_decode(text, &r->bytes);
-    ret->len = r->bytes.len - ret->at;
-    return rc < 0 ? rc : r->bytes.failed;
+    ret->len = 0;
+    if (pn_str_is(text, "=") || text.len == 0)
+        return 0;
+    pn_buf_str(&r->bytes, text);
+    if (r->bytes.failed)
+        return r->bytes.failed;
+    char *at = r->bytes.ptr + ret->at;
+    int rc = pn_base64_decode((struct pn_str){ at, text.len }, (unsigned char *)at, &ret->len);
+    pn_buf_cut(&r->bytes, ret->at + ret->len);
+    return rc;
 }
 
 static int read_line(struct reader *r, struct pn_str line, struct pn_err *err)

@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "fixtures.h"
-#include "text/base64.h"
 #include "text/bpe_impl.h"
 #include "text/utf8.h"
 
@@ -226,23 +225,6 @@ static void test_rank_file_refuses(void **state)
     }
 }
 
-static void test_base64(void **state)
-{
-    static const char *const CASES[][2] = {
-        { "", "" },        { "Zg==", "f" },          { "Zm8=", "fo" },
-        { "Zm9v", "foo" }, { "Zm9vYmFy", "foobar" }, { "+/+/", "\xfb\xff\xbf" },
-    };
-    struct pn_buf b;
-    pn_buf_init(&b, 64);
-    for (size_t i = 0; i < PN_ARRAY_LEN(CASES); i++) {
-        pn_buf_clear(&b);
-        assert_int_equal(pn_base64_decode(pn_str(CASES[i][0]), &b), 0);
-        assert_true(pn_str_is((struct pn_str){ b.ptr, b.len }, CASES[i][1]));
-    }
-    assert_int_equal(pn_base64_decode(PN_STR("Zg=a"), &b), -PN_EFORMAT);
-    pn_buf_done(&b);
-}
-
 /* Unicode's own table of maximal subparts (standard, 3.9), and the ends of the ranges. */
 static void test_lossy(void **state)
 {
@@ -283,8 +265,7 @@ int main(void)
         cmocka_unit_test(test_merging),         cmocka_unit_test(test_encoding_limits),
         cmocka_unit_test(test_long_piece),      cmocka_unit_test(test_new_refuses),
         cmocka_unit_test(test_rank_file),       cmocka_unit_test(test_rank_file_refuses),
-        cmocka_unit_test(test_base64),          cmocka_unit_test(test_lossy),
-        cmocka_unit_test(test_strip),
+        cmocka_unit_test(test_lossy),           cmocka_unit_test(test_strip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* hotwords.c - see hotwords.h: reading the request's text. */
 #include "asr/paraformer/hotwords.h"
 
-#include "model/json_file.h"
+#include "base/json_parse.h"
 #include "text/utf8.h"
 
 struct list {
@@ -94,7 +94,7 @@ static int add_text(struct list *l, struct pn_str text, struct pn_err *err)
     json_t *object = NULL;
     int r = -PN_EFORMAT;
     if (text.len > 0 && text.ptr[0] == '{')
-        r = pn_json_object(text, "hot words", 0, &object, NULL);
+        r = pn_json_object(text, PN_JSON_FILE, "hot words", 0, &object, NULL);
     if (r == -PN_ENOMEM)
         return pn_fail(err, PN_ENOMEM, "no memory for hot words");
     if (r < 0)
