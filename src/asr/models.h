@@ -27,6 +27,8 @@ struct pn_models_options {
     /* Companions, NULL as "auto" (companions.h); "off": none. final_model: the second pass; "auto" is
      * paraformer-zh, if it is here and the live model a Chinese one that streams. */
     const char *vad, *punctuation, *final_model;
+    int live_pad_ms; /* audio kept before and behind what the detector finds in live streams that do not say
+                        how much; 0: as the detector has it */
     /* While a default model is packed for the first time, 0..1; may be NULL. */
     void (*progress)(void *ctx, double fraction);
     /* A model is not here and another is used instead: one line naming it, how to get it and where to read

@@ -32,6 +32,7 @@ struct pn_models {
     struct pn_entry *first, *live; /* the default ones, of `kept` */
     struct pn_recognizer *second;  /* of one of `kept`; NULL: no second pass */
     struct pn_vad_model *vad;      /* NULL: off */
+    int live_pad_ms;
     pthread_mutex_t mu;
     struct pn_entry *others; /* guarded by mu */
 

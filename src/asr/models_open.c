@@ -28,7 +28,7 @@ int pn_models_load(struct pn_models *m, const struct pn_model_source *source, st
                    struct pn_err *err)
 {
     struct pn_recognizer *first = NULL;
-    struct pn_pipeline_parts parts = { .vad = m->vad, .second = m->second };
+    struct pn_pipeline_parts parts = { .vad = m->vad, .live_pad_ms = m->live_pad_ms, .second = m->second };
     int r = pn_model_load(&m->loader, source, &first, err);
     if (r < 0)
         return r;
@@ -201,6 +201,7 @@ int pn_models_open(const struct pn_models_options *opt, struct pn_models **ret, 
     pthread_mutex_init(&m->mu, NULL);
     pthread_mutex_init(&m->punctuation_mu, NULL);
     m->max_loaded = opt->max_loaded;
+    m->live_pad_ms = opt->live_pad_ms;
     m->model_dir = strdup(opt->model_dir ? opt->model_dir : "");
     m->cache_dir = strdup(opt->cache_dir ? opt->cache_dir : "");
     m->punctuation_setting = strdup(opt->punctuation ? opt->punctuation : "auto");

@@ -277,6 +277,18 @@ void pn_scheduler_close(struct pn_scheduler *s, struct pn_stream *st)
     pthread_mutex_unlock(&s->mu);
 }
 
+struct pn_load pn_scheduler_load(struct pn_scheduler *s)
+{
+    (void)s;
+    return (struct pn_load){ .level = PN_LOAD_FINE };
+}
+
+bool pn_scheduler_shed(struct pn_scheduler *s)
+{
+    (void)s;
+    return false;
+}
+
 struct pn_scheduler_stats pn_scheduler_stats(struct pn_scheduler *s)
 {
     struct pn_step_times times;

@@ -23,6 +23,20 @@ struct pn_scheduler_stats {
     double step_p99_ms;   /* of the last steps */
 };
 
+/* How the machine keeps up with live streams. */
+enum pn_load_level {
+    PN_LOAD_FINE,
+    PN_LOAD_BEHIND, /* what may be left out (partial results by drafts) becomes rarer */
+    PN_LOAD_FULL    /* no new live stream should be let in */
+};
+
+struct pn_load {
+    enum pn_load_level level;
+    double lag_s; /* of the live stream that waits longest: how long ago its next step could have been done */
+    double
+        busy; /* share of the time that live streams' steps took lately, 0..1; without what may be left out */
+};
+
 PN_MUST_CHECK int pn_scheduler_new(const struct pn_scheduler_options *opt, struct pn_scheduler **ret,
                                    struct pn_err *err);
 struct pn_scheduler *
@@ -38,6 +52,11 @@ PN_MUST_CHECK int pn_scheduler_finish(struct pn_scheduler *s, struct pn_stream *
 /* Closes at any moment (a client that left): waits for the step it is in, never longer. No `progress` call
  * after it returns. */
 void pn_scheduler_close(struct pn_scheduler *s, struct pn_stream *st);
+/* For whoever lets live streams in. Any thread; never waits for a step. */
+struct pn_load pn_scheduler_load(struct pn_scheduler *s);
+/* True: live streams have been behind too far for too long; whoever called ends one of them now, the
+ * youngest. True once a second at most, so that it shows what that helped. Any thread. */
+bool pn_scheduler_shed(struct pn_scheduler *s);
 struct pn_scheduler_stats pn_scheduler_stats(struct pn_scheduler *s);
 
 #endif

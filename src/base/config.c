@@ -129,8 +129,11 @@ static const struct pn_opt OPTS[] = {
       .no_effect = true, .arg = "SAMPLES",
       .help = "piece of live audio that is recognised at a time, at 16 kHz" },
     { NUMBER("recognition.overlap_samples", "ASR_OVERLAP_SIZE", "overlap-samples", overlap_samples, "1600", 0,
-             9600000),
-      .no_effect = true, .arg = "SAMPLES", .help = "what neighbouring pieces share, at 16 kHz" },
+             160000),
+      .advanced = true, .arg = "SAMPLES",
+      .help =
+          "audio kept before and behind the speech that is found in live audio, at 16 kHz; 0: as much as the "
+          "detector wants" },
     { NUMBER("recognition.queue_size", "ASR_QUEUE_SIZE", "queue-size", queue_size, "50", 1, 100000),
       .arg = "N", .help = "recordings that may wait; further ones are refused with 503" },
     { SWITCH("recognition.aggressive_gc", "ASR_ENABLE_AGGRESSIVE_GC", "aggressive-gc", aggressive_gc,
@@ -230,8 +233,5 @@ int pn_config_check(const struct pn_config *c, struct pn_err *err)
         r = check_folder("PINNA_SPOOL_DIR", c->spool_dir, err);
     if (r == 0)
         r = check_program("PINNA_DECODER", c->decoder, err);
-    if (r == 0 && c->overlap_samples >= c->chunk_samples)
-        r = pn_fail(err, PN_EINVAL, "ASR_OVERLAP_SIZE (%lld) must be smaller than ASR_CHUNK_SIZE (%lld)",
-                    (long long)c->overlap_samples, (long long)c->chunk_samples);
     return r;
 }

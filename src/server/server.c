@@ -163,6 +163,7 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
                                         .vad = c->vad,
                                         .punctuation = c->punctuation,
                                         .final_model = c->final_model,
+                                        .live_pad_ms = (int)(c->overlap_samples + 15) / 16,
                                         .warn = warn_of_model };
     struct pn_scheduler_options sched = { .max_streams = (int)c->max_concurrent,
                                           .batch_size = (int)c->batch_size,

@@ -37,11 +37,12 @@ struct pn_sentence {
     double start, end;           /* seconds; end < 0: it goes on */
     bool closed;                 /* its segments are final, if it has any */
     size_t segment, n_segments;  /* its part of `segments`, once closed */
-    size_t live_start, live_end; /* its part of `live_text`, in bytes; final once closed */
+    size_t live_start, live_end; /* its part of `live_text`, in bytes, with the blank that joins it to the one
+                                    before; parts lie side by side and are final once closed */
 };
 
 struct pn_transcript {
-    struct pn_arena *arena; /* holds everything below and this struct's strings */
+    struct pn_arena *arena; /* holds or keeps everything below and this struct's strings */
     const char *model;      /* "sphinx" */
     const char *language;   /* ISO 639-1: "en"; "" when nothing was said and nothing was given */
     const char *task;       /* "transcribe" or "translate" */

@@ -1,9 +1,9 @@
 /* fake_parts.c - a voice activity detector, punctuation and number writing that are easy to foresee, under
  * the names of the real ones, for the pipeline's tests.
  *
- * Speech is what is not 0. It begins 150 ms before it is found, or where the segment before it ended, and
- * ends 50 ms behind its last sample, found after 300 ms of silence. "five" ends a sentence, "three" a clause,
- * and so does the end of a text. "nine" is written 9. */
+ * Speech is what is not 0. It begins 100 ms (pad_ms) before the 150 ms that tell it, or where the segment
+ * before it ended, and ends 50 ms behind its last sample, found after 300 ms (end_silence_ms) of silence.
+ * "five" ends a sentence, "three" a clause, and so does the end of a text. "nine" is written 9. */
 #include "asr/punctuation/punctuation.h"
 #include "asr/vad/vad.h"
 #include "text/itn/itn.h"
@@ -14,18 +14,27 @@
 enum { FIND = 2400, PAD = 800, BEFORE = 1600, SILENCE = 4800, MAX_EVENTS = 8192 };
 
 struct pn_vad {
+    int64_t silence, before;
     int64_t at, run, last_speech, floor; /* run: samples of speech in a row */
     bool open, ended;
     struct pn_vad_event events[MAX_EVENTS];
     size_t n, told;
 };
 
+int pn_vad_check(const struct pn_vad_options *opt, struct pn_err *err)
+{
+    return opt->end_silence_ms < 0 ? pn_fail(err, PN_EINVAL, "no such silence") : 0;
+}
+
 int pn_vad_new(const struct pn_vad_model *m, const struct pn_vad_options *opt, struct pn_vad **ret)
 {
     (void)m;
-    (void)opt;
     *ret = calloc(1, sizeof(**ret));
-    return *ret ? 0 : -PN_ENOMEM;
+    if (!*ret)
+        return -PN_ENOMEM;
+    (*ret)->silence = opt && opt->end_silence_ms ? opt->end_silence_ms * 16 : SILENCE;
+    (*ret)->before = opt && opt->pad_ms ? opt->pad_ms * 16 : BEFORE;
+    return 0;
 }
 
 struct pn_vad *pn_vad_free(struct pn_vad *v)
@@ -54,10 +63,10 @@ int pn_vad_feed(struct pn_vad *v, const float *pcm, size_t n)
         if (pcm[i] != 0)
             v->last_speech = v->at;
         v->run = pcm[i] != 0 ? v->run + 1 : 0;
-        int64_t start = v->at - FIND - BEFORE;
+        int64_t start = v->at - FIND - v->before;
         if (!v->open && v->run == FIND)
             say(v, true, start > v->floor ? start : v->floor);
-        else if (v->open && v->at - v->last_speech >= SILENCE)
+        else if (v->open && v->at - v->last_speech >= v->silence)
             say(v, false, v->last_speech + PAD);
     }
     return 0;
@@ -81,7 +90,7 @@ bool pn_vad_next(struct pn_vad *v, struct pn_vad_event *ret)
 
 int64_t pn_vad_settled(const struct pn_vad *v)
 {
-    int64_t settled = v->open ? v->last_speech : v->at - FIND - BEFORE;
+    int64_t settled = v->open ? v->last_speech : v->at - FIND - v->before;
     return settled > v->floor ? settled : v->floor;
 }
 

@@ -79,7 +79,7 @@ static void check_cuts(enum pn_cut how, int64_t limit, const struct tape *tape, 
     struct pn_vad_event e;
     pn_buf_init(&out, 1000);
     pn_buf_puts(&out, "");
-    assert_int_equal(pn_cutter_init(&c, how, NULL, limit), 0);
+    assert_int_equal(pn_cutter_init(&c, how, NULL, NULL, limit), 0);
     for (size_t at = 0, n; at <= tape->n; at += n) {
         n = PN_MIN(piece, tape->n - at);
         assert_int_equal(pn_track_add(&track, tape->pcm + at, n), 0);

@@ -9,10 +9,11 @@
 
 enum { LATE = 2 * PN_SAMPLE_RATE }; /* no detector takes longer to find an end */
 
-int pn_cutter_init(struct pn_cutter *c, enum pn_cut how, const struct pn_vad_model *model, int64_t limit)
+int pn_cutter_init(struct pn_cutter *c, enum pn_cut how, const struct pn_vad_model *model,
+                   const struct pn_vad_options *opt, int64_t limit)
 {
     *c = (struct pn_cutter){ .how = how, .limit = limit };
-    return how == PN_CUT_VAD ? pn_vad_new(model, NULL, &c->vad) : 0;
+    return how == PN_CUT_VAD ? pn_vad_new(model, opt, &c->vad) : 0;
 }
 
 void pn_cutter_done(struct pn_cutter *c)

@@ -25,9 +25,10 @@ struct pn_cutter {
     int64_t end; /* if end_known: what the detector said, not told yet */
 };
 
-/* Borrows `model` (PN_CUT_VAD) as long as the cutter lives. -PN_ENOMEM. */
+/* Borrows `model` (PN_CUT_VAD) as long as the cutter lives; `opt` may be NULL. -PN_ENOMEM, -PN_EINVAL (opt).
+ */
 PN_MUST_CHECK int pn_cutter_init(struct pn_cutter *c, enum pn_cut how, const struct pn_vad_model *model,
-                                 int64_t limit);
+                                 const struct pn_vad_options *opt, int64_t limit);
 void pn_cutter_done(struct pn_cutter *c);
 PN_MUST_CHECK int pn_cutter_hear(struct pn_cutter *c, const float *pcm, size_t n); /* as pn_vad_feed */
 PN_MUST_CHECK int pn_cutter_end(struct pn_cutter *c);                              /* no more will come */

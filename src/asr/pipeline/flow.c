@@ -163,23 +163,40 @@ static int start_waiting(struct pn_pipeline_stream *s, struct pn_err *err)
 
 /* ---- what the owner sees ---- */
 
-/* Text is shown in the order of time: what an utterance has to show waits until those before it have shown
- * all of theirs. */
-static int grow_live(struct pn_pipeline_stream *s)
+/* Under mu. Text is shown in the order of time: what an utterance has to show waits until those before it
+ * have shown all of theirs. */
+static void grow_live(struct pn_pipeline_stream *s)
 {
     struct pn_buf *live = &s->published.live;
-    pthread_mutex_lock(&s->published.mu);
     for (struct pn_utterance *u = s->first; u; u = u->next) {
         if (!u->in_live)
             u->live_at = live->len;
         u->in_live = true;
-        pn_spoken_extend(live, u->live_at, (struct pn_str){ u->shown.ptr, u->shown.len });
+        if (!u->next || !u->next->in_live) {
+            pn_spoken_extend(live, u->live_at, (struct pn_str){ u->shown.ptr, u->shown.len });
+            u->live_end = live->len;
+        }
         if (u->state < PN_UTTERANCE_SECOND)
             break;
     }
-    int r = live->failed;
-    pthread_mutex_unlock(&s->published.mu);
-    return r;
+}
+
+/* Under mu. */
+static void publish_sentences(struct pn_pipeline_stream *s)
+{
+    struct pn_published *p = &s->published;
+    for (const struct pn_utterance *u = s->first; u; u = u->next) {
+        struct pn_sentence *sentence = &p->sentences[u->sentence];
+        if (u->state != PN_UTTERANCE_OPEN)
+            sentence->end = (double)u->spans[0].end / PN_SAMPLE_RATE;
+        sentence->live_start = u->in_live ? u->live_at : p->live.len;
+        sentence->live_end = u->in_live ? u->live_end : p->live.len;
+        if (!u->settled)
+            continue;
+        sentence->closed = true;
+        sentence->segment = u->segment;
+        sentence->n_segments = u->n_segments;
+    }
 }
 
 /* The words at their times in the stream; the transcript's memory. NULL without. */
@@ -210,25 +227,42 @@ static int close_segments(struct pn_pipeline_stream *s, const struct pn_utteranc
     return r;
 }
 
-/* Publishes the utterances whose texts are final, in order, and forgets them. */
+/* Makes closed segments of the utterances whose texts are final, in order. */
 static int settle(struct pn_pipeline_stream *s)
 {
     int r = 0;
-    while (r == 0 && s->first && s->first->state == PN_UTTERANCE_WRITTEN) {
-        struct pn_utterance *u = s->first;
+    for (struct pn_utterance *u = s->first; u && u->state == PN_UTTERANCE_WRITTEN && r == 0; u = u->next) {
+        u->segment = s->published.n_made;
         r = close_segments(s, u);
+        u->n_segments = s->published.n_made - u->segment;
+        u->settled = true;
+    }
+    return r;
+}
+
+static void forget_settled(struct pn_pipeline_stream *s)
+{
+    while (s->first && s->first->settled) {
+        struct pn_utterance *u = s->first;
         s->first = u->next;
         if (!s->first)
             s->last = NULL;
         pn_utterance_free(u);
     }
-    return r;
+}
+
+static struct pn_utterance *first_unsettled(const struct pn_pipeline_stream *s)
+{
+    struct pn_utterance *u = s->first;
+    while (u && u->settled)
+        u = u->next;
+    return u;
 }
 
 /* Seconds of audio that are recognised. */
 static double position(const struct pn_pipeline_stream *s)
 {
-    const struct pn_utterance *u = s->first;
+    const struct pn_utterance *u = first_unsettled(s);
     if (!u)
         return (double)(s->heard_all ? s->cutter.heard : pn_cutter_needs(&s->cutter)) / PN_SAMPLE_RATE;
     if (u->inner && u->state == PN_UTTERANCE_RUNNING)
@@ -237,13 +271,14 @@ static double position(const struct pn_pipeline_stream *s)
     return pn_utterance_time(u, over ? (double)pn_utterance_length(u) / PN_SAMPLE_RATE : 0, over);
 }
 
+/* Under mu. */
 static void publish_open(struct pn_pipeline_stream *s)
 {
     struct pn_open_segment *o = &s->published.open;
     double confidence = 0;
     int n = 0;
     pn_buf_clear(&o->text);
-    for (const struct pn_utterance *u = s->want.live ? s->first : NULL; u; u = u->next) {
+    for (const struct pn_utterance *u = first_unsettled(s); u; u = u->next) {
         if (u->shown.len == 0)
             continue;
         pn_spoken_join(&o->text, (struct pn_str){ u->shown.ptr, u->shown.len });
@@ -261,14 +296,20 @@ static int publish(struct pn_pipeline_stream *s)
     struct pn_published *p = &s->published;
     double at = position(s);
     pthread_mutex_lock(&p->mu);
-    publish_open(s);
+    p->n_closed = p->n_made;
+    if (s->want.live) {
+        grow_live(s);
+        publish_sentences(s);
+        publish_open(s);
+    }
     p->language = s->language ? s->language : s->want.language;
     p->position = PN_MAX(p->position, at);
     if (s->plan.route != PN_ROUTE_DIRECT)
         p->duration = (double)s->cutter.heard / PN_SAMPLE_RATE;
-    p->final = s->heard_all && !s->first;
-    int r = p->open.text.failed;
+    p->final = s->heard_all && !first_unsettled(s);
+    int r = p->live.failed ? p->live.failed : p->open.text.failed;
     pthread_mutex_unlock(&p->mu);
+    forget_settled(s);
     return r;
 }
 
@@ -282,8 +323,6 @@ void pn_flow_advance(struct pn_pipeline_stream *s, bool heard)
         r = start_waiting(s, &err);
     if (r == 0)
         r = pn_listen_draft(s, &err);
-    if (r == 0 && s->want.live)
-        r = grow_live(s);
     if (r == 0)
         r = settle(s);
     if (r == 0)

@@ -56,7 +56,7 @@ static int begin_cutting(struct pn_pipeline_stream *s)
     bool whole = s->plan.short_whole && finished && n <= (size_t)s->plan.limit;
     s->cutting = true;
     return pn_cutter_init(&s->cutter, whole ? PN_CUT_NONE : s->plan.cut, s->pipeline->parts.vad,
-                          whole ? 0 : s->plan.limit);
+                          s->want.vad_options, whole ? 0 : s->plan.limit);
 }
 
 static int begin_utterance(struct pn_pipeline_stream *s, int64_t start, struct pn_err *err)
@@ -66,6 +66,8 @@ static int begin_utterance(struct pn_pipeline_stream *s, int64_t start, struct p
         return 0;
     struct pn_utterance *u = pn_utterance_new(s, PN_UTTERANCE_OPEN);
     int r = u ? pn_utterance_begin(u, start) : -PN_ENOMEM;
+    if (r == 0 && s->want.live)
+        r = pn_published_sentence(&s->published, (double)start / PN_SAMPLE_RATE, &u->sentence);
     if (r == 0 && s->plan.route == PN_ROUTE_STREAMED)
         r = pn_utterance_hear(s, u, PN_HEAR_FINAL, err);
     return r;

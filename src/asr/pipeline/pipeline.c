@@ -37,7 +37,8 @@ static int pipeline_check(const struct pn_recognizer *r, const struct pn_recogni
                           struct pn_err *err)
 {
     const struct pn_recognizer *first = pn_pipeline_of(r)->first;
-    return first->ops->check(first, want, err);
+    int e = want->vad_options ? pn_vad_check(want->vad_options, err) : 0;
+    return e < 0 ? e : first->ops->check(first, want, err);
 }
 
 static void pipeline_close(struct pn_stream *st)

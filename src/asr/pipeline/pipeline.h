@@ -21,7 +21,8 @@
 
 /* What a pipeline uses beside its recogniser; all borrowed, each may be NULL. */
 struct pn_pipeline_parts {
-    const struct pn_vad_model *vad;           /* NULL: audio is cut by length alone */
+    const struct pn_vad_model *vad; /* NULL: audio is cut by length alone */
+    int live_pad_ms; /* pn_vad_options.pad_ms of live streams that do not say it; 0: the detector's own */
     const struct pn_punctuation *punctuation; /* for recognisers whose text is bare */
     struct pn_recognizer *second;             /* corrects what a streaming one heard; not a pipeline, without
                                                  threads of its own */

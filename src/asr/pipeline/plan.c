@@ -11,7 +11,7 @@ static struct pn_plan live_plan(const struct pn_pipeline *p, const struct pn_rec
         return plan;
     const struct pn_recognizer *second = p->parts.second;
     plan.route = PN_ROUTE_STREAMED;
-    plan.second = second && second->ops->check(second, want, NULL) == 0;
+    plan.second = second && !want->first_pass && second->ops->check(second, want, NULL) == 0;
     if (!want->vad)
         plan.cut = PN_CUT_NONE;
     plan.limit = plan.second && plan.cut != PN_CUT_NONE ? PN_PIPELINE_SENTENCE : 0;
@@ -63,6 +63,11 @@ int pn_plan_copy_want(struct pn_pipeline_stream *s, const struct pn_recognition 
         s->chunking = *want->chunking;
         s->want.chunking = &s->chunking;
     }
+    if (want->vad_options)
+        s->vad_options = *want->vad_options;
+    if (want->live && s->vad_options.pad_ms == 0)
+        s->vad_options.pad_ms = s->pipeline->parts.live_pad_ms;
+    s->want.vad_options = &s->vad_options;
     return copy_text(s->arena, &s->want.language) && copy_text(s->arena, &s->want.task) &&
                    copy_text(s->arena, &s->want.prompt) && copy_text(s->arena, &s->want.hotwords)
                ? 0

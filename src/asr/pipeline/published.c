@@ -1,24 +1,54 @@
 /* published.c - see published.h.
  *
- * A closed segment and its strings are written before it is linked, under mu, and never again. So a snapshot
- * notes under mu how many there are and copies them without it, however long that takes. */
+ * A closed segment and its strings are written before it is counted, under mu, and never again. So a snapshot
+ * notes under mu how many there are and refers to their words and texts. */
 #include "asr/pipeline/published.h"
 
 #include "text/spoken.h"
 #include "text/utf8.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLOSED_MAX   ((size_t)512 << 20) /* days of speech */
 #define SNAPSHOT_MAX ((size_t)1 << 30)
 #define TEXT_MAX     ((size_t)64 << 20)
 
+/* ---- life ---- */
+
+struct pn_kept {
+    atomic_int refs;
+    struct pn_arena *arena; /* the scheduler's thread alone allocates */
+};
+
+static int kept_new(struct pn_kept **ret)
+{
+    struct pn_kept *k = malloc(sizeof(*k));
+    if (!k || pn_arena_new(CLOSED_MAX, &k->arena) < 0) {
+        free(k);
+        return -PN_ENOMEM;
+    }
+    atomic_init(&k->refs, 1);
+    *ret = k;
+    return 0;
+}
+
+static void kept_unref(void *kept)
+{
+    struct pn_kept *k = kept;
+    if (atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    pn_arena_free(k->arena);
+    free(k);
+}
+
 int pn_published_init(struct pn_published *p)
 {
     *p = (struct pn_published){ .language = "" };
     pn_buf_init(&p->open.text, TEXT_MAX);
     pn_buf_init(&p->live, TEXT_MAX);
-    int r = pn_arena_new(CLOSED_MAX, &p->arena);
+    int r = kept_new(&p->kept);
     if (r == 0)
         pthread_mutex_init(&p->mu, NULL);
     return r;
@@ -26,15 +56,17 @@ int pn_published_init(struct pn_published *p)
 
 void pn_published_done(struct pn_published *p)
 {
-    if (!p->arena)
+    if (!p->kept)
         return;
     pthread_mutex_destroy(&p->mu);
     pn_buf_done(&p->open.text);
     pn_buf_done(&p->live);
-    p->arena = pn_arena_free(p->arena);
+    free(p->sentences);
+    kept_unref(p->kept);
+    p->kept = NULL;
 }
 
-/* ---- segments ---- */
+/* ---- segments and sentences ---- */
 
 static const struct pn_word *copy_words(struct pn_arena *a, const struct pn_word *from, size_t n)
 {
@@ -67,12 +99,12 @@ static const char *joined(struct pn_published *p, struct pn_str text)
 {
     struct pn_buf b;
     pn_buf_init(&b, TEXT_MAX);
-    struct pn_str before = pn_str(p->last ? p->last->segment.text : "");
+    struct pn_str before = pn_str(p->newest ? p->newest->segment.text : "");
     pn_buf_str(&b, before);
     pn_spoken_join(&b, text);
     const char *copy = NULL;
     if (b.failed == 0)
-        copy = pn_arena_strndup(p->arena, b.ptr + before.len, b.len - before.len);
+        copy = pn_arena_strndup(p->kept->arena, b.ptr + before.len, b.len - before.len);
     pn_buf_done(&b);
     return copy;
 }
@@ -81,35 +113,71 @@ int pn_published_close(struct pn_published *p, const struct pn_segment *segment,
 {
     if (pn_utf8_strip(text).len == 0)
         return 0;
-    struct pn_closed *c = pn_arena_alloc(p->arena, sizeof(*c));
-    if (!c || copy_segment(p->arena, segment, &c->segment) < 0)
+    struct pn_closed *c = pn_arena_alloc(p->kept->arena, sizeof(*c));
+    if (!c || copy_segment(p->kept->arena, segment, &c->segment) < 0)
         return -PN_ENOMEM;
     c->segment.text = joined(p, text);
     c->segment.open = false;
-    c->segment.id = (int)p->n_closed;
+    c->segment.id = (int)p->n_made;
     if (!c->segment.text)
         return -PN_ENOMEM;
     pthread_mutex_lock(&p->mu);
-    *(p->last ? &p->last->next : &p->first) = c;
-    p->last = c;
-    p->n_closed++;
+    *(p->newest ? &p->newest->next : &p->first) = c;
     pthread_mutex_unlock(&p->mu);
+    p->newest = c;
+    p->n_made++;
     return 0;
+}
+
+int pn_published_sentence(struct pn_published *p, double start, size_t *ret_index)
+{
+    int r = 0;
+    pthread_mutex_lock(&p->mu);
+    if (p->n_sentences == p->cap_sentences) {
+        size_t cap = p->cap_sentences ? 2 * p->cap_sentences : 4;
+        struct pn_sentence *more = reallocarray(p->sentences, cap, sizeof(*more));
+        r = more ? 0 : -PN_ENOMEM;
+        if (more) {
+            p->sentences = more;
+            p->cap_sentences = cap;
+        }
+    }
+    if (r == 0) {
+        *ret_index = p->n_sentences;
+        p->sentences[p->n_sentences++] = (struct pn_sentence){
+            .start = start, .end = -1, .live_start = p->live.len, .live_end = p->live.len
+        };
+    }
+    pthread_mutex_unlock(&p->mu);
+    return r;
 }
 
 /* ---- snapshots ---- */
 
-/* The first n closed segments; the `next` of the last may be set by the other thread meanwhile. */
-static int copy_closed(struct pn_transcript *t, const struct pn_closed *c, size_t n, struct pn_segment *to)
+/* The first n closed segments, whose words and texts stay where they are; the `next` of the last may be set
+ * by the other thread meanwhile. */
+static int share_closed(struct pn_published *p, struct pn_transcript *t, const struct pn_closed *c, size_t n,
+                        struct pn_segment *to)
 {
+    if (pn_arena_on_reset(t->arena, kept_unref, p->kept) < 0)
+        return -PN_ENOMEM;
+    atomic_fetch_add_explicit(&p->kept->refs, 1, memory_order_relaxed);
     for (size_t i = 0; i < n; i++) {
-        if (copy_segment(t->arena, &c->segment, &to[i]) < 0)
-            return -PN_ENOMEM;
-        to[i].text = pn_arena_str(t->arena, pn_str(c->segment.text));
-        if (!to[i].text)
-            return -PN_ENOMEM;
+        to[i] = c->segment;
         c = i + 1 < n ? c->next : NULL;
     }
+    return 0;
+}
+
+static int copy_sentences(const struct pn_published *p, struct pn_transcript *t)
+{
+    struct pn_sentence *s = pn_arena_alloc(t->arena, (p->n_sentences + 1) * sizeof(*s));
+    if (!s)
+        return -PN_ENOMEM;
+    if (p->n_sentences)
+        memcpy(s, p->sentences, p->n_sentences * sizeof(*s));
+    t->sentences = s;
+    t->n_sentences = p->n_sentences;
     return 0;
 }
 
@@ -131,7 +199,7 @@ static int copy_open(struct pn_published *p, struct pn_transcript *t, struct pn_
                                      .text = pn_arena_strndup(t->arena, o->text.ptr, o->text.len),
                                      .confidence = o->confidence,
                                      .open = true };
-    return t->language && t->live_text && ret_open->text ? 0 : -PN_ENOMEM;
+    return t->language && t->live_text && ret_open->text ? copy_sentences(p, t) : -PN_ENOMEM;
 }
 
 static int write_text(struct pn_transcript *t)
@@ -157,7 +225,7 @@ static int fill(struct pn_published *p, struct pn_transcript *t)
     struct pn_segment *segments = r == 0 ? pn_arena_alloc(t->arena, (n + 1) * sizeof(*segments)) : NULL;
     if (!segments)
         return -PN_ENOMEM;
-    r = copy_closed(t, first, n, segments);
+    r = share_closed(p, t, first, n, segments);
     if (open.text[0])
         segments[n++] = open;
     t->segments = segments;

@@ -1,5 +1,5 @@
-/* published.h - what a stream's owner sees of its results. Closed segments never change; everything else is
- * guarded by `mu`. Written by the scheduler's thread only. */
+/* published.h - what a stream's owner sees of its results. Closed segments never change, and snapshots share
+ * them; everything else is guarded by `mu` and copied. Written by the scheduler's thread only. */
 #ifndef PN_ASR_PIPELINE_PUBLISHED_H
 #define PN_ASR_PIPELINE_PUBLISHED_H
 
@@ -18,12 +18,18 @@ struct pn_open_segment {
     double start, end, confidence;
 };
 
+struct pn_kept; /* closed segments, as long as the stream or a snapshot has them */
+
 struct pn_published {
-    struct pn_arena *arena; /* of closed segments; the scheduler's thread alone allocates */
+    struct pn_kept *kept;
+    struct pn_closed *newest; /* the scheduler's thread alone, as the next one */
+    size_t n_made;
     pthread_mutex_t mu;
     /* Guarded by mu. */
-    struct pn_closed *first, *last;
-    size_t n_closed;
+    struct pn_closed *first;
+    size_t n_closed; /* of n_made: those that are shown */
+    struct pn_sentence *sentences;
+    size_t n_sentences, cap_sentences;
     struct pn_open_segment open;
     struct pn_buf live; /* only grows */
     const char *language;
@@ -35,11 +41,14 @@ struct pn_published {
 
 PN_MUST_CHECK int pn_published_init(struct pn_published *p);
 void pn_published_done(struct pn_published *p);
-/* Appends a segment, its strings copied; without text it is left out. `text` is joined to the one before.
- * -PN_ENOMEM. */
+/* Appends a segment, its strings copied; without text it is left out. `text` is joined to the one before. It
+ * is shown when n_closed = n_made is set. -PN_ENOMEM. */
 PN_MUST_CHECK int pn_published_close(struct pn_published *p, const struct pn_segment *segment,
                                      struct pn_str text);
-/* A snapshot: segments, texts, language, duration, final; the rest is the caller's to fill. Any thread. */
+/* Appends a sentence that begins at `start` seconds; its number. -PN_ENOMEM. */
+PN_MUST_CHECK int pn_published_sentence(struct pn_published *p, double start, size_t *ret_index);
+/* A snapshot: segments, sentences, texts, language, duration, final; the rest is the caller's to fill. Any
+ * thread. */
 PN_MUST_CHECK int pn_published_snapshot(struct pn_published *p, struct pn_transcript **ret);
 
 #endif

@@ -100,12 +100,15 @@ struct pn_utterance {
 
     struct pn_transcript *heard;
     struct pn_line *lines; /* one for each of heard's segments, once it is final */
+    bool settled;          /* its segments are made: these */
+    size_t segment, n_segments;
 
     /* Live. */
     struct pn_buf shown;             /* its text so far */
     double confidence;               /* of that, 0..1 */
-    size_t live_at;                  /* where its part of the live text begins */
-    bool in_live;                    /* live_at is known */
+    size_t sentence;                 /* its number in what is published */
+    size_t live_at, live_end;        /* its part of the live text */
+    bool in_live;                    /* they are known */
     struct pn_agreement agreement;   /* of its drafts */
     size_t n_drafted;                /* samples that the last draft had */
     int64_t draft_us, rest_until_us; /* begin of the draft; no other one before */
@@ -116,7 +119,8 @@ struct pn_pipeline_stream {
     struct pn_pipeline *pipeline;
     struct pn_arena *arena; /* strings of want */
     struct pn_recognition want;
-    struct pn_chunking chunking;
+    struct pn_chunking chunking; /* of want, as the next one */
+    struct pn_vad_options vad_options;
     struct pn_plan plan;
     struct pn_pcm_inbox inbox;  /* not of a direct stream */
     _Atomic int64_t waiting_us; /* since when the inbox has samples; 0: it was emptied */

@@ -40,16 +40,22 @@ const char *pn_vad_model_name(const struct pn_vad_model *m)
 
 enum { MOST_MS = 60000, MOST_PAD_MS = 10000 };
 
-static bool within(int v, int most)
+int pn_vad_check(const struct pn_vad_options *opt, struct pn_err *err)
 {
-    return v >= 0 && v <= most;
-}
-
-static bool valid(const struct pn_vad_options *opt)
-{
-    return opt->threshold >= 0 && opt->threshold <= 1 && within(opt->min_speech_ms, MOST_MS) &&
-           within(opt->end_silence_ms, MOST_MS) && within(opt->max_speech_ms, MOST_MS) &&
-           within(opt->pad_ms, MOST_PAD_MS);
+    const struct {
+        const char *name;
+        int ms, most;
+    } times[] = { { "shortest speech", opt->min_speech_ms, MOST_MS },
+                  { "silence at the end", opt->end_silence_ms, MOST_MS },
+                  { "longest speech", opt->max_speech_ms, MOST_MS },
+                  { "padding", opt->pad_ms, MOST_PAD_MS } };
+    if (!(opt->threshold >= 0 && opt->threshold <= 1)) /* also of NaN */
+        return pn_fail(err, PN_EINVAL, "voice detection: the threshold must be from 0 to 1");
+    for (size_t i = 0; i < PN_ARRAY_LEN(times); i++)
+        if (times[i].ms < 0 || times[i].ms > times[i].most)
+            return pn_fail(err, PN_EINVAL, "voice detection: the %s must be from 0 to %d ms", times[i].name,
+                           times[i].most);
+    return 0;
 }
 
 int pn_vad_new(const struct pn_vad_model *m, const struct pn_vad_options *opt, struct pn_vad **ret)
@@ -57,7 +63,8 @@ int pn_vad_new(const struct pn_vad_model *m, const struct pn_vad_options *opt, s
     static const struct pn_vad_options DEFAULTS = { 0 };
     if (!opt)
         opt = &DEFAULTS;
-    return valid(opt) ? m->new_stream(m, opt, ret) : -PN_EINVAL;
+    int r = pn_vad_check(opt, NULL);
+    return r < 0 ? r : m->new_stream(m, opt, ret);
 }
 
 struct pn_vad *pn_vad_free(struct pn_vad *v)

@@ -41,7 +41,9 @@ struct pn_vad_model *pn_vad_model_close(struct pn_vad_model *m); /* no stream is
 enum pn_vad_kind pn_vad_model_kind(const struct pn_vad_model *m);
 const char *pn_vad_model_name(const struct pn_vad_model *m); /* "energy", "silero", "fsmn" */
 
-/* -PN_EINVAL (an option out of range), -PN_ENOMEM. Borrows m. `opt` may be NULL. */
+/* -PN_EINVAL: an option is out of range, *err names it. */
+PN_MUST_CHECK int pn_vad_check(const struct pn_vad_options *opt, struct pn_err *err);
+/* -PN_EINVAL (as pn_vad_check), -PN_ENOMEM. Borrows m. `opt` may be NULL. */
 PN_MUST_CHECK int pn_vad_new(const struct pn_vad_model *m, const struct pn_vad_options *opt,
                              struct pn_vad **ret);
 struct pn_vad *pn_vad_free(struct pn_vad *v); /* accepts NULL, returns NULL */
