@@ -65,12 +65,17 @@ static int start_log(const struct pn_config *c, struct pn_err *err)
     return r;
 }
 
-static void announce(const struct pn_config *c, int port)
+/* The first line is what scripts wait for. */
+static void announce(const struct pn_config *c, const struct pn_server *server)
 {
+    int port = pn_server_port(server, PN_LISTEN_MAIN), funasr = pn_server_port(server, PN_LISTEN_FUNASR);
     bool v6 = strchr(c->host, ':') != NULL;
-    pn_log(PN_INFO, "listening", F_CSTR("host", c->host), F_I64("port", port),
+    const char *before = v6 ? "[" : "", *behind = v6 ? "]" : "";
+    pn_log(PN_INFO, "listening", F_CSTR("host", c->host), F_I64("port", port), F_I64("funasr_port", funasr),
            F_CSTR("version", PINNA_VERSION));
-    printf("pinna: listening on http://%s%s%s:%d\n", v6 ? "[" : "", c->host, v6 ? "]" : "", port);
+    printf("pinna: listening on http://%s%s%s:%d\n", before, c->host, behind, port);
+    if (funasr)
+        printf("pinna: FunASR's protocol on ws://%s%s%s:%d\n", before, c->host, behind, funasr);
     fflush(stdout);
 }
 
@@ -90,7 +95,7 @@ static int serve(const struct pn_config *c, struct pn_err *err)
     pn_auto_pull(c, true);
     r = pn_server_new(c, &server, err);
     if (r == 0) {
-        announce(c, pn_server_port(server));
+        announce(c, server);
         r = pn_server_run(server);
         pn_log(PN_INFO, "stopped", F_I64("status", r));
         if (r != 0)

@@ -5,35 +5,30 @@
 #include "server/conn.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "server/http_head.h"
-#include "server/listen.h"
 #include "server/reply.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define RATE_WINDOW_US    (30 * 1000000LL)
-#define REPLY_TIMEOUT_US  (600 * 1000000LL) /* the library's own inactivity limit is shorter */
-#define LINGER_US         (3 * 1000000LL)
-#define LINGER_MAX_BYTES  (16LL << 20)
-#define HURRY_US          (10 * 1000000LL)
-#define ACCEPTS_PER_EVENT 64
-#define SPARE             64 /* entries over the maximum, for those that are told so */
+#define RATE_WINDOW_US   (30 * 1000000LL)
+#define REPLY_TIMEOUT_US (600 * 1000000LL) /* the library's own inactivity limit is shorter */
+#define LINGER_US        (3 * 1000000LL)
+#define LINGER_MAX_BYTES (16LL << 20)
+#define HURRY_US         (10 * 1000000LL)
+#define SPARE            64 /* entries over the maximum, for those that are told so */
 
 struct pn_conns {
     struct pn_loop *loop;
     struct pn_conns_options opt;
-    struct pn_source listener;
-    int port;
     int count;
     bool hurried; /* pn_conns_hurry() */
-    bool starved; /* no descriptors left: accepting pauses until the next tick */
     struct pn_conn *list;
     struct pn_conn **by_fd; /* entries handed to the library, by descriptor; n_by_fd long */
     size_t n_by_fd;
@@ -206,16 +201,13 @@ static void conn_ready(struct pn_source *s, uint32_t events)
     PN_UNREACHABLE();
 }
 
-static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct sockaddr_storage *peer,
-                                socklen_t len)
+static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct pn_peer *peer)
 {
     struct pn_conn *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
-    *c = (struct pn_conn){
-        .source = { .fd = fd, .ready = conn_ready }, .owner = cs, .fd = fd, .peer_len = len
-    };
-    c->peer = *peer;
+    *c =
+        (struct pn_conn){ .source = { .fd = fd, .ready = conn_ready }, .owner = cs, .fd = fd, .peer = *peer };
     c->next = cs->list;
     if (cs->list)
         cs->list->prev = c;
@@ -224,12 +216,10 @@ static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct sockad
     return c;
 }
 
-static void accept_one(struct pn_conns *cs, int fd, const struct sockaddr_storage *peer, socklen_t len)
+void pn_conns_adopt(struct pn_conns *cs, int fd, const struct pn_peer *peer)
 {
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     bool full = cs->count >= cs->opt.max_connections;
-    struct pn_conn *c = cs->count < cs->opt.max_connections + SPARE ? conn_new(cs, fd, peer, len) : NULL;
+    struct pn_conn *c = cs->count < cs->opt.max_connections + SPARE ? conn_new(cs, fd, peer) : NULL;
     if (!c || remember(c) < 0 ||
         pn_loop_add(cs->loop, &c->source, EPOLLIN | EPOLLRDHUP | EPOLLET, NULL) < 0) {
         cs->opt.refused(cs->opt.ctx, "connections");
@@ -245,48 +235,14 @@ static void accept_one(struct pn_conns *cs, int fd, const struct sockaddr_storag
         refuse(c, "connections", 503, "too many connections");
 }
 
-static void listener_ready(struct pn_source *s, uint32_t events)
-{
-    struct pn_conns *cs = PN_CONTAINER_OF(s, struct pn_conns, listener);
-    (void)events;
-    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
-        struct sockaddr_storage peer;
-        socklen_t len = sizeof(peer);
-        int fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            accept_one(cs, fd, &peer, len);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pn_log(PN_WARN, "accepting pauses", F_CSTR("error", strerror(errno)));
-            cs->starved = true;
-            pn_loop_change(cs->loop, s, 0);
-        }
-        if (errno != ECONNABORTED && errno != EINTR)
-            return;
-    }
-}
-
 int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt, struct pn_conns **ret,
                  struct pn_err *err)
 {
-    int fd = pn_listen(opt->host, opt->port, err);
-    if (fd < 0)
-        return fd;
     struct pn_conns *cs = calloc(1, sizeof(*cs));
-    int r = cs ? 0 : pn_fail(err, PN_ENOMEM, "no memory for connections");
-    if (r == 0) {
-        cs->loop = loop;
-        cs->opt = *opt;
-        cs->port = pn_listen_port(fd);
-        cs->listener = (struct pn_source){ .fd = fd, .ready = listener_ready };
-        r = pn_loop_add(loop, &cs->listener, EPOLLIN, err);
-    }
-    if (r < 0) {
-        close(fd);
-        free(cs);
-        return r;
-    }
+    if (!cs)
+        return pn_fail(err, PN_ENOMEM, "no memory for connections");
+    cs->loop = loop;
+    cs->opt = *opt;
     *ret = cs;
     return 0;
 }
@@ -297,8 +253,6 @@ struct pn_conns *pn_conns_free(struct pn_conns *cs)
         return NULL;
     while (cs->list)
         drop(cs->list);
-    pn_loop_remove(cs->loop, &cs->listener, NULL);
-    close(cs->listener.fd);
     free(cs->by_fd);
     free(cs);
     return NULL;
@@ -309,11 +263,6 @@ void pn_conns_end_all(struct pn_conns *cs)
     for (struct pn_conn *c = cs ? cs->list : NULL; c; c = c->next)
         if (c->mhd && c->state == PN_CONN_HEAD)
             end(c);
-}
-
-int pn_conns_port(const struct pn_conns *cs)
-{
-    return cs->port;
 }
 
 int pn_conns_count(const struct pn_conns *cs)
@@ -457,10 +406,6 @@ void pn_conns_hurry(struct pn_conns *cs)
 
 void pn_conns_tick(struct pn_conns *cs, int64_t now_us)
 {
-    if (cs->starved) {
-        cs->starved = false;
-        pn_loop_change(cs->loop, &cs->listener, EPOLLIN);
-    }
     for (struct pn_conn *c = cs->list, *next; c; c = next) {
         next = c->next;
         if (c->state == PN_CONN_BODY) {

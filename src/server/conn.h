@@ -1,5 +1,4 @@
-/* conn.h - the TCP connections: accepted here, the head of every request checked here, their deadlines kept
- * here.
+/* conn.h - the connections: the head of every request is checked here, their deadlines are kept here.
  *
  * libmicrohttpd has no absolute deadlines, does not watch a connection while its request is being worked on,
  * and lets malformed heads pass or answers them in its own words. So the library never waits for a request:
@@ -11,10 +10,8 @@
 #ifndef PN_SERVER_CONN_H
 #define PN_SERVER_CONN_H
 
+#include "server/listen.h"
 #include "server/loop.h"
-
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 enum pn_conn_state {
     PN_CONN_HEAD,   /* a head is awaited or arriving; the library does not look */
@@ -47,13 +44,10 @@ struct pn_conn {
     int64_t lingered;                /* LINGER: bytes dropped so far */
     void (*hangup)(void *ctx);       /* WORK: the client has gone; NULL: not watched */
     void *hangup_ctx;
-    struct sockaddr_storage peer;
-    socklen_t peer_len;
+    struct pn_peer peer;
 };
 
 struct pn_conns_options {
-    const char *host;
-    int port; /* 0: any free one */
     int max_connections;
     int header_timeout_ms, keepalive_ms, body_timeout_ms;
     int64_t body_min_rate; /* bytes/s over each 30 s */
@@ -66,10 +60,11 @@ struct pn_conns_options {
 
 PN_MUST_CHECK int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt,
                                struct pn_conns **ret, struct pn_err *err);
+/* Takes a connection that was accepted, and owns its descriptor; one too many is told so, or just closed. */
+void pn_conns_adopt(struct pn_conns *cs, int fd, const struct pn_peer *peer);
 struct pn_conns *pn_conns_free(struct pn_conns *cs); /* closes what the library does not own; accepts NULL */
 void pn_conns_end_all(
     struct pn_conns *cs); /* the library will find the end of input on all of its own; accepts NULL */
-int pn_conns_port(const struct pn_conns *cs);
 int pn_conns_count(const struct pn_conns *cs);
 void pn_conns_tick(struct pn_conns *cs, int64_t now_us); /* enforces the deadlines */
 

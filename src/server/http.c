@@ -233,7 +233,7 @@ static enum MHD_Result request_begin(struct pn_request *req, const char *version
         return MHD_NO; /* the guard let only digits pass */
     req->http11 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
     req->chunked = pn_request_header(req, "Transfer-Encoding").len > 0;
-    req->route = pn_route_find(req->method, req->path, &req->reply);
+    req->route = pn_route_find(req->conn->peer.kind, req->method, req->path, &req->reply);
     if (!req->reply)
         check_length(req);
     if (!req->reply && req->route->begin)
@@ -256,7 +256,7 @@ static enum MHD_Result request_end(struct pn_request *req)
 {
     if (req->gone)
         return MHD_NO;
-    if (!req->reply && req->route->websocket)
+    if (!req->reply && (!req->route->handle || (req->route->websocket && pn_ws_wanted(req))))
         return pn_ws_upgrade(req);
     if (!req->reply)
         req->route->handle(req);
@@ -408,6 +408,7 @@ void pn_http_read(struct pn_http *h, struct pn_conn *c)
     h->kick = true;
     if (c->mhd)
         MHD_resume_connection(c->mhd);
-    else if (MHD_add_connection(h->daemon, c->fd, (struct sockaddr *)&c->peer, c->peer_len) != MHD_YES)
+    else if (MHD_add_connection(h->daemon, c->fd, (struct sockaddr *)&c->peer.address, c->peer.len) !=
+             MHD_YES)
         pn_conn_closed(c); /* the library has closed the socket, without any notice */
 }

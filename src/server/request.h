@@ -22,11 +22,12 @@ struct pn_route {
     void (*begin)(struct pn_request *req);
     /* A piece of the body; may set req->reply, then the rest is dropped. NULL: a body is dropped. */
     void (*body)(struct pn_request *req, const char *data, size_t n);
-    /* The request is complete: sets req->reply, or starts work and calls pn_request_suspend(). */
+    /* The request is complete: sets req->reply, or starts work and calls pn_request_suspend(). NULL: there is
+     * only the WebSocket. */
     void (*handle)(struct pn_request *req);
     /* The request ends: cancels work that still runs for it. */
     void (*done)(struct pn_request *req);
-    /* Instead of handle: answers with an upgrade to WebSocket. */
+    /* A request with `Upgrade: websocket` goes to this protocol, not to handle. NULL: none. */
     const struct pn_ws_protocol *websocket;
 };
 

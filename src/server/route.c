@@ -24,6 +24,13 @@ static const struct pn_route ROUTES[] = {
 #endif
 };
 
+static void handle_funasr_port(struct pn_request *req)
+{
+    req->reply = pn_ws_upgrade_required("this port speaks FunASR's WebSocket protocol and nothing else");
+}
+
+static const struct pn_route FUNASR_PORT = { .label = "funasr", .handle = handle_funasr_port };
+
 /* "/transcribe/" is "/transcribe"; "/" stays. */
 static bool same_path(const char *route, const char *path)
 {
@@ -53,8 +60,11 @@ static struct pn_reply *method_refusal(const char *method, const char *allow)
     return r;
 }
 
-const struct pn_route *pn_route_find(const char *method, const char *path, struct pn_reply **ret_refusal)
+const struct pn_route *pn_route_find(enum pn_listener_kind kind, const char *method, const char *path,
+                                     struct pn_reply **ret_refusal)
 {
+    if (kind == PN_LISTEN_FUNASR)
+        return &FUNASR_PORT;
     const char *allow = NULL;
     for (size_t i = 0; i < PN_ARRAY_LEN(ROUTES); i++) {
         if (!same_path(ROUTES[i].path, path))

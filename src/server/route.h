@@ -4,9 +4,10 @@
 
 #include "server/request.h"
 
-/* The route for a method and path; NULL, and *ret_refusal is set: 404, or 405 with Allow, or the answer to
- * OPTIONS. */
-const struct pn_route *pn_route_find(const char *method, const char *path, struct pn_reply **ret_refusal);
+/* The route for a method and path on the listener of this kind; NULL, and *ret_refusal is set: 404, or 405
+ * with Allow, or the answer to OPTIONS. On FunASR's port one route answers everything. */
+const struct pn_route *pn_route_find(enum pn_listener_kind kind, const char *method, const char *path,
+                                     struct pn_reply **ret_refusal);
 
 /* routes_status.c */
 void pn_handle_root(struct pn_request *req);

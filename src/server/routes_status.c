@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "server/server.h"
 #include "server/state.h"
 
 #include <stdio.h>
@@ -63,7 +64,8 @@ void pn_handle_root(struct pn_request *req)
     if (host.len > 0 && host.len < 256)
         snprintf(endpoint, sizeof(endpoint), "ws://%.*s/ws/asr", (int)host.len, host.ptr);
     else
-        snprintf(endpoint, sizeof(endpoint), "ws://%s:%d/ws/asr", s->config->host, pn_conns_port(s->conns));
+        snprintf(endpoint, sizeof(endpoint), "ws://%s:%d/ws/asr", s->config->host,
+                 pn_server_port(s, PN_LISTEN_MAIN));
     put_str(&j, "endpoint", endpoint);
     put_str(&j, "status", s->draining ? "stopping" : "running");
     end(req, 200, &b, &j);

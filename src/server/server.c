@@ -70,6 +70,11 @@ struct pn_reply *pn_server_refuse(struct pn_server *s, const char *reason)
 
 /* ---- connections and signals ------------------------------------------------------------------------- */
 
+static void on_accepted(void *ctx, int fd, const struct pn_peer *peer)
+{
+    pn_conns_adopt(((struct pn_server *)ctx)->conns, fd, peer);
+}
+
 static void on_readable(void *ctx, struct pn_conn *c)
 {
     pn_http_read(((struct pn_server *)ctx)->http, c);
@@ -114,6 +119,7 @@ static void on_signal(struct pn_source *source, uint32_t events)
 static void on_tick(void *ctx, int64_t now_us)
 {
     struct pn_server *s = ctx;
+    pn_acceptor_tick(s->acceptor);
     pn_conns_tick(s->conns, now_us);
     pn_ws_table_tick(s->sockets, now_us);
     if (now_us - s->usage.at_us >= SAMPLE_US)
@@ -182,12 +188,29 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
     return pn_transcriber_new(&jobs, &s->transcriber, err);
 }
 
+static int open_listener(struct pn_server *s, enum pn_listener_kind kind, int64_t port, struct pn_err *err)
+{
+    struct pn_listener *l = &s->listeners[s->n_listeners];
+    *l = (struct pn_listener){ .host = s->config->host, .port = (int)port, .kind = kind };
+    int r = pn_listen(l, err);
+    s->n_listeners += r == 0;
+    return r;
+}
+
+static int start_listening(struct pn_server *s, struct pn_err *err)
+{
+    int r = open_listener(s, PN_LISTEN_MAIN, s->config->port, err);
+    if (r == 0 && s->config->funasr_port)
+        r = open_listener(s, PN_LISTEN_FUNASR, s->config->funasr_port, err);
+    if (r < 0)
+        return r;
+    return pn_acceptor_new(s->loop, s->listeners, s->n_listeners, on_accepted, s, &s->acceptor, err);
+}
+
 static int start_sockets(struct pn_server *s, struct pn_err *err)
 {
     const struct pn_config *c = s->config;
-    struct pn_conns_options opt = { .host = c->host,
-                                    .port = (int)c->port,
-                                    .max_connections = (int)c->max_http_connections,
+    struct pn_conns_options opt = { .max_connections = (int)c->max_http_connections,
                                     .header_timeout_ms = (int)c->header_timeout_s * 1000,
                                     .keepalive_ms = (int)c->keepalive_s * 1000,
                                     .body_timeout_ms = (int)c->body_timeout_s * 1000,
@@ -198,9 +221,10 @@ static int start_sockets(struct pn_server *s, struct pn_err *err)
     struct pn_ws_options ws = { .max_sessions = (int)c->max_connections,
                                 .idle_timeout_s = (int)c->ws_timeout_s };
     int r = pn_ws_table_new(s, &ws, &s->sockets, err);
-    if (r < 0 || (r = pn_http_new(s, &s->http, err)) < 0)
+    if (r < 0 || (r = pn_http_new(s, &s->http, err)) < 0 ||
+        (r = pn_conns_new(s->loop, &opt, &s->conns, err)) < 0)
         return r;
-    return pn_conns_new(s->loop, &opt, &s->conns, err);
+    return start_listening(s, err);
 }
 
 int pn_server_new(const struct pn_config *config, struct pn_server **ret, struct pn_err *err)
@@ -230,6 +254,9 @@ struct pn_server *pn_server_free(struct pn_server *s)
 {
     if (!s)
         return NULL;
+    pn_acceptor_free(s->acceptor);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        close(s->listeners[i].fd);
     pn_ws_table_free(s->sockets);
     pn_http_free(s->http); /* ends the requests, which cancel their jobs */
     pn_transcriber_free(s->transcriber);
@@ -245,9 +272,12 @@ struct pn_server *pn_server_free(struct pn_server *s)
     return NULL;
 }
 
-int pn_server_port(const struct pn_server *s)
+int pn_server_port(const struct pn_server *s, enum pn_listener_kind kind)
 {
-    return pn_conns_port(s->conns);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        if (s->listeners[i].kind == kind)
+            return s->listeners[i].port;
+    return 0;
 }
 
 int pn_server_run(struct pn_server *s)

@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "server/listen.h"
 
 struct pn_server;
 
@@ -11,8 +12,8 @@ struct pn_server;
  * pn_server_free(). Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and all it starts; they are read
  * by the loop. */
 PN_MUST_CHECK int pn_server_new(const struct pn_config *config, struct pn_server **ret, struct pn_err *err);
-struct pn_server *pn_server_free(struct pn_server *s); /* accepts NULL */
-int pn_server_port(const struct pn_server *s);
+struct pn_server *pn_server_free(struct pn_server *s);                     /* accepts NULL */
+int pn_server_port(const struct pn_server *s, enum pn_listener_kind kind); /* 0: it does not listen there */
 /* Serves until SIGTERM or SIGINT: `/ready` turns 503, no new work is taken, running work finishes (0). A
  * second signal ends it at once (1). */
 int pn_server_run(struct pn_server *s);

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "base/process.h"
+#include "server/acceptor.h"
 #include "server/conn.h"
 #include "server/http.h"
 #include "server/request.h"
@@ -27,6 +28,9 @@ struct pn_server_metrics {
 struct pn_server {
     const struct pn_config *config;
     struct pn_loop *loop;
+    struct pn_listener listeners[PN_LISTENERS_MAX];
+    size_t n_listeners;
+    struct pn_acceptor *acceptor;
     struct pn_conns *conns;
     struct pn_http *http;
     struct pn_ws_table *sockets;

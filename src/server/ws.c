@@ -450,7 +450,7 @@ static const char *choose_subprotocol(struct pn_request *req)
     return p ? *p : NULL;
 }
 
-static struct pn_reply *upgrade_required(const char *why)
+struct pn_reply *pn_ws_upgrade_required(const char *why)
 {
     struct pn_reply *r = pn_reply_error(426, NULL, NULL, "%s", why);
     pn_reply_header(r, "Upgrade", "websocket");
@@ -458,16 +458,20 @@ static struct pn_reply *upgrade_required(const char *why)
     return r;
 }
 
+bool pn_ws_wanted(struct pn_request *req)
+{
+    return pn_str_ieq(pn_request_header(req, "Upgrade"), PN_STR("websocket"));
+}
+
 /* NULL when the handshake is right. */
 static struct pn_reply *check_handshake(struct pn_request *req)
 {
-    if (!pn_str_ieq(pn_request_header(req, "Upgrade"), PN_STR("websocket")) ||
-        strcmp(req->method, "GET") != 0)
-        return upgrade_required("this is a WebSocket endpoint");
+    if (!pn_ws_wanted(req) || strcmp(req->method, "GET") != 0)
+        return pn_ws_upgrade_required("this is a WebSocket endpoint");
     if (!offers(pn_request_header(req, "Connection"), PN_STR("upgrade"), pn_str_ieq))
         return pn_reply_error(400, NULL, NULL, "a WebSocket handshake needs Connection: Upgrade");
     if (!pn_str_is(pn_request_header(req, "Sec-WebSocket-Version"), "13"))
-        return upgrade_required("only WebSocket version 13 is spoken here");
+        return pn_ws_upgrade_required("only WebSocket version 13 is spoken here");
     if (pn_request_header(req, "Sec-WebSocket-Key").len != 24)
         return pn_reply_error(400, NULL, NULL, "Sec-WebSocket-Key must be 16 bytes in base64");
     if (req->server->draining)

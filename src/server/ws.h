@@ -49,8 +49,13 @@ int pn_ws_table_count(const struct pn_ws_table *t);          /* open sessions, w
 void pn_ws_table_tick(struct pn_ws_table *t, int64_t now_us);
 void pn_ws_table_close_all(struct pn_ws_table *t); /* 1001, when the service stops */
 
+/* Whether the request asks for a WebSocket. */
+bool pn_ws_wanted(struct pn_request *req);
 /* Answers a request whose route has a protocol: 101, or 400, or 426 for another version. */
 enum MHD_Result pn_ws_upgrade(struct pn_request *req);
+
+/* 426 with the headers that belong to it. */
+struct pn_reply *pn_ws_upgrade_required(const char *why);
 
 /* The protocol's own; NULL at first. */
 void pn_ws_set_state(struct pn_ws *ws, void *state);

@@ -13,7 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PINNA = os.path.abspath(os.environ.get("PINNA_BIN", ROOT / "build" / "pinna"))
 SANITIZER = os.environ.get("PINNA_SANITIZER", "")
 FACTOR = {"": 1, "asan": 4, "tsan": 8}[SANITIZER]  # how much longer everything may take
-READY = re.compile(rb"pinna: listening on http://127\.0\.0\.1:([0-9]+)\n")
+READY = re.compile(
+    rb"pinna: listening on http://127\.0\.0\.1:([0-9]+)\n(pinna: FunASR's protocol on ws://127\.0\.0\.1:[0-9]+\n)?"
+)
 REPORT = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|: runtime error:"
 )
