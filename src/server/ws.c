@@ -256,6 +256,7 @@ void pn_ws_pause(struct pn_ws *ws)
 void pn_ws_resume(struct pn_ws *ws)
 {
     ws->paused--;
+    ws->heard_us = pn_now_us(); /* it was not for the peer to be heard */
     if (!ws->in_frames)
         set_interest(ws);
 }
@@ -322,9 +323,11 @@ static void ping(struct pn_ws *ws, int64_t now_us)
 static void session_tick(struct pn_ws *ws, int64_t now_us)
 {
     bool stalled = wslay_event_want_write(ws->frames) && now_us - ws->wrote_us > PN_WS_STALL_S * 1000000LL;
+    if (listens(ws) && ws->protocol->tick)
+        ws->protocol->tick(ws, now_us);
     if (now_us > ws->close_by_us || stalled)
         finish(ws);
-    else if (ws->close_by_us == INT64_MAX &&
+    else if (ws->close_by_us == INT64_MAX && !ws->paused &&
              now_us - ws->heard_us > ws->table->opt.idle_timeout_s * 1000000LL)
         pn_ws_close(ws, WSLAY_CODE_GOING_AWAY, "idle for too long");
     else if (now_us - PN_MAX(ws->heard_us, ws->pinged_us) > PING_US)

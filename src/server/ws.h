@@ -2,8 +2,9 @@
  * only.
  *
  * A session reads only while little waits to be written; a peer that does not read for PN_WS_STALL_S is
- * dropped. We ping every 30 s and close with 1001 after ws_timeout without any frame. Over MAX_CONNECTIONS
- * the handshake succeeds and the session is closed with 1008. */
+ * dropped. We ping every 30 s and close with 1001 after ws_timeout without any frame, but for the time in
+ * which a protocol has it paused. Over MAX_CONNECTIONS the handshake succeeds and the session is closed with
+ * 1008. */
 #ifndef PN_SERVER_WS_H
 #define PN_SERVER_WS_H
 
@@ -34,7 +35,8 @@ struct pn_ws_protocol {
     void (*text)(struct pn_ws *ws, const char *data, size_t n);
     /* A piece of a binary message as it arrives; `end`: the last one of its message, maybe empty. */
     void (*binary)(struct pn_ws *ws, const char *data, size_t n, bool end);
-    void (*closed)(struct pn_ws *ws); /* nothing will follow */
+    void (*tick)(struct pn_ws *ws, int64_t now_us); /* every PN_LOOP_TICK_MS or so; may be NULL */
+    void (*closed)(struct pn_ws *ws);               /* nothing will follow */
 };
 
 struct pn_ws_options {
