@@ -1,21 +1,13 @@
 /* curl_setup.c - see curl_setup.h. */
 #include "model/curl_setup.h"
 
+#include "base/curl_start.h"
 #include "base/str.h"
 #include "model/download.h"
 
-#include <pthread.h>
 #include <string.h>
 
 enum { MAX_REDIRECTS = 10, SLOWEST_BYTES_PER_S = 64, RECEIVE_BYTES = 1 << 18 };
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode global_init = CURLE_FAILED_INIT;
-
-static void init_curl(void)
-{
-    global_init = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static bool is_https(const char *url)
 {
@@ -37,8 +29,7 @@ static CURLcode set_limits(CURL *c, const char *url, int stall_s)
 int pn_curl_new(const char *url, int stall_s, curl_xferinfo_callback watch_fn, void *ctx, CURL **ret,
                 struct pn_err *err)
 {
-    pthread_once(&once, init_curl);
-    CURL *c = global_init == CURLE_OK ? curl_easy_init() : NULL;
+    CURL *c = pn_curl_start();
     if (!c)
         return pn_fail(err, PN_ENOMEM, "libcurl could not be started");
     CURLcode r = set_limits(c, url, stall_s);
