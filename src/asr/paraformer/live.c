@@ -85,10 +85,10 @@ static void live_close(struct pn_stream *st)
     free(s);
 }
 
-static int set_chunking(struct live_stream *s, const struct pn_chunking *want, struct pn_err *err)
+static const struct pn_chunking USUAL_CHUNKING = { 0, 10, 5, 4, 1 };
+
+static int check_chunking(const struct pn_chunking *c, struct pn_err *err)
 {
-    static const struct pn_chunking usual = { 0, 10, 5, 4, 1 };
-    const struct pn_chunking *c = want ? want : &usual;
     if (c->left < 0 || c->left > MAX_STEP || c->step < 1 || c->step > MAX_STEP || c->ahead < 0 ||
         c->ahead > MAX_STEP)
         return pn_fail(err, PN_EINVAL, "chunk_size: [%d, %d, %d]: 0 to %d rows, and at least 1 in the middle",
@@ -96,27 +96,31 @@ static int set_chunking(struct live_stream *s, const struct pn_chunking *want, s
     if (c->encoder_look_back < -1 || c->decoder_look_back < -1)
         return pn_fail(err, PN_EINVAL, "chunk_look_back: %d, %d: a number of chunks, or -1",
                        c->encoder_look_back, c->decoder_look_back);
-    s->chunking = *c;
     return 0;
+}
+
+static int live_check(const struct pn_recognizer *rec, const struct pn_recognition *want, struct pn_err *err)
+{
+    int r = pn_pf_check(rec, want, err);
+    return r < 0 || !want->chunking ? r : check_chunking(want->chunking, err);
 }
 
 static int live_open(struct pn_recognizer *rec, const struct pn_recognition *want, struct pn_stream **ret,
                      struct pn_err *err)
 {
     struct pn_pf_recognizer *r = pn_pf_recognizer_of(rec);
-    int e = pn_pf_check(rec, want, err);
+    int e = live_check(rec, want, err);
     if (e < 0)
         return e;
     struct live_stream *s = calloc(1, sizeof(*s));
     e = s ? pn_pf_stream_init(&s->s, r, want, INBOX) : -PN_ENOMEM;
-    if (e == 0)
-        e = set_chunking(s, want->chunking, err);
     if (e < 0) {
         if (s)
             live_close(&s->s.base);
         return pn_fail(err, (enum pn_error) - e, "cannot open a stream of model '%s': %s", rec->name,
                        pn_error_name(e));
     }
+    s->chunking = want->chunking ? *want->chunking : USUAL_CHUNKING;
     *ret = &s->s.base;
     return 0;
 }
@@ -437,7 +441,7 @@ static void live_step(struct pn_recognizer *rec, int phase, struct pn_stream *co
 }
 
 const struct pn_recognizer_ops pn_pf_live_ops = {
-    .check = pn_pf_check,
+    .check = live_check,
     .open = live_open,
     .feed = pn_pf_feed,
     .finish = pn_pf_finish,
