@@ -19,6 +19,7 @@
 #define MAX_DESCRIPTORS 65536
 #define SAMPLE_US       1000000
 #define ROW_BUDGET      4096
+#define SPARE_SESSIONS  4 /* of people who have left and whose streams are being closed */
 /* A decode child and the buffers of its job, as measured on long compressed files. */
 #define JOB_MEMORY_BYTES (48LL << 20)
 
@@ -171,7 +172,8 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
                                         .final_model = c->final_model,
                                         .live_pad_ms = (int)(c->overlap_samples + 15) / 16,
                                         .warn = warn_of_model };
-    struct pn_scheduler_options sched = { .max_streams = (int)c->max_concurrent,
+    int max_sessions = (int)(c->max_connections + c->max_connections / 4) + SPARE_SESSIONS;
+    struct pn_scheduler_options sched = { .max_streams = (int)c->max_concurrent + max_sessions,
                                           .batch_size = (int)c->batch_size,
                                           .row_budget = ROW_BUDGET };
     int r = pn_precision_parse(pn_str(c->precision), &models.precision);
@@ -185,7 +187,13 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
                                            .max_concurrent = (int)c->max_concurrent,
                                            .queue_size = (int)c->queue_size,
                                            .trim_memory = c->aggressive_gc };
-    return pn_transcriber_new(&jobs, &s->transcriber, err);
+    struct pn_live_options live = { .scheduler = s->scheduler,
+                                    .models = s->models,
+                                    .worker_threads = (int)c->worker_threads,
+                                    .max_sessions = max_sessions,
+                                    .feed_samples = (int)c->chunk_samples };
+    r = pn_transcriber_new(&jobs, &s->transcriber, err);
+    return r < 0 ? r : pn_live_engine_new(&live, &s->live, err);
 }
 
 static int open_listener(struct pn_server *s, enum pn_listener_kind kind, int64_t port, struct pn_err *err)
@@ -259,6 +267,7 @@ struct pn_server *pn_server_free(struct pn_server *s)
         close(s->listeners[i].fd);
     pn_ws_table_free(s->sockets);
     pn_http_free(s->http); /* ends the requests, which cancel their jobs */
+    pn_live_engine_free(s->live);
     pn_transcriber_free(s->transcriber);
     pn_conns_free(s->conns);
     if (s->signals.fd >= 0)

@@ -9,7 +9,8 @@
 
 struct pn_speech;
 
-/* Called for all news but `room`. After `ended` the speech is gone; before, the callee may end it with
+/* Called for all news but `room`, never inside a call of those below. news->transcript (may be NULL) is the
+ * callee's to keep and to free. With `ended` the speech is gone; before, the callee may end it with
  * pn_speech_cancel(). */
 typedef void pn_speech_news(void *ctx, struct pn_speech *sp, const struct pn_live_news *news);
 

@@ -3,6 +3,7 @@
 #ifndef PN_SERVER_STATE_H
 #define PN_SERVER_STATE_H
 
+#include "asr/live/live.h"
 #include "asr/transcriber.h"
 #include "base/config.h"
 #include "base/metrics.h"
@@ -40,6 +41,7 @@ struct pn_server {
     struct pn_scheduler *scheduler;
     struct pn_decoder_pool *decoders;
     struct pn_transcriber *transcriber;
+    struct pn_live_engine *live;
     struct pn_process_sample usage; /* refreshed once a second */
     struct pn_source signals;
     struct pn_request *requests; /* all that have not ended */
