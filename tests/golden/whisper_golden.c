@@ -22,6 +22,9 @@ static const double SURE = 0.3; /* margin above which int8 may not change the te
 
 static const char *const MICRO_CLIPS[] = { "01", "02", "03", "04",           "05",     "06",
                                            "07", "08", "09", "long65sparse", "long70", NULL };
+/* Of a form whose tensors are those of another, bit for bit (test_model_checkpoint): what is left to compare
+ * is its vocabulary and its settings. */
+static const char *const FORM_CLIPS[] = { "02", "07", "long65sparse", NULL };
 static const char *const DATA_CLIPS[] = { "01", "05", "09", NULL };
 static const char *const RANDOM_EN[] = { "random-en.jfk", NULL };
 static const char *const RANDOM_V3[] = { "random-v3.jfk", NULL };
@@ -38,7 +41,7 @@ struct variant {
     const char *const *clips;
 };
 
-#define MICRO  .golden = "whisper/micro/golden", .wav = "whisper/micro/clips", .clips = MICRO_CLIPS
+#define MICRO  .golden = "whisper/micro/golden", .wav = "whisper/micro/clips"
 #define RANDOM .folder = "whisper/random", .golden = "whisper/random", .wav = "audio/jfk.wav", .ranks = true
 
 static const struct variant VARIANTS[] = {
@@ -49,28 +52,36 @@ static const struct variant VARIANTS[] = {
       .golden = "golden",
       .wav = "clips",
       .clips = DATA_CLIPS },
-    { .name = "micro.pt", .folder = "whisper/micro", .files = { "micro.pt.gz" }, .ranks = true, MICRO },
+    { .name = "micro.pt",
+      .folder = "whisper/micro",
+      .files = { "micro.pt.gz" },
+      .ranks = true,
+      .clips = MICRO_CLIPS,
+      MICRO },
     { .name = "micro.hf",
       .folder = "whisper/micro/hf",
       .is_folder = true,
       .files = { "model.safetensors.gz", "config.json", "generation_config.json", "vocab.json.gz",
                  "merges.txt.gz", "tokenizer.json.gz", "added_tokens.json" },
+      .clips = FORM_CLIPS,
       MICRO },
-    { .name = "micro.f16.bin", .folder = "whisper/micro", .files = { "ggml-micro-f16.bin.gz" }, MICRO },
+    { .name = "micro.f16.bin",
+      .folder = "whisper/micro",
+      .files = { "ggml-micro-f16.bin.gz" },
+      .clips = FORM_CLIPS,
+      MICRO },
     { .name = "micro.q8_0.bin",
       .folder = "whisper/micro",
       .files = { "ggml-micro-q8_0.bin.gz" },
       .quantised = "q8_0",
-      .golden = "whisper/micro/golden",
-      .wav = "whisper/micro/clips",
-      .clips = SECOND_CLIP },
+      .clips = SECOND_CLIP,
+      MICRO },
     { .name = "micro.q5_0.bin",
       .folder = "whisper/micro",
       .files = { "ggml-micro-q5_0.bin.gz" },
       .quantised = "q5_0",
-      .golden = "whisper/micro/golden",
-      .wav = "whisper/micro/clips",
-      .clips = SECOND_CLIP },
+      .clips = SECOND_CLIP,
+      MICRO },
     { .name = "random-en.pt", .files = { "random-en.pt.gz" }, .clips = RANDOM_EN, RANDOM },
     { .name = "random-v3.pt", .files = { "random-v3.pt.gz" }, .clips = RANDOM_V3, RANDOM },
 };
