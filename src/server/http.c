@@ -189,6 +189,8 @@ static enum MHD_Result send_reply(struct pn_request *req, bool early)
         allow_headers(req, r);
     for (int i = 0; i < reply->n_headers; i++)
         MHD_add_response_header(r, reply->headers[i].name, reply->headers[i].value);
+    for (const struct pn_reply_field *f = reply->fields; f && f->name; f++)
+        MHD_add_response_header(r, f->name, f->value);
     req->keep = !early && can_keep(req);
     req->conn->linger_after = !req->keep;
     if (!req->keep)

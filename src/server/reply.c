@@ -51,6 +51,12 @@ void pn_reply_header(struct pn_reply *r, const char *name, const char *fmt, ...)
     r->headers[r->n_headers++].name = name;
 }
 
+void pn_reply_fields(struct pn_reply *r, const struct pn_reply_field *fields)
+{
+    if (r != &out_of_memory)
+        r->fields = fields;
+}
+
 static const char *error_type(int status)
 {
     if (status == 429)

@@ -9,6 +9,10 @@
 
 #define PN_REPLY_HEADERS 4
 
+struct pn_reply_field {
+    const char *name, *value;
+};
+
 struct pn_reply {
     int status;
     const char *content_type; /* static */
@@ -19,6 +23,7 @@ struct pn_reply {
         char value[128];
     } headers[PN_REPLY_HEADERS];
     int n_headers;
+    const struct pn_reply_field *fields; /* more headers: static, up to one without a name; may be NULL */
 };
 
 /* Never NULL: without memory it is a static 503 that pn_reply_free() leaves alone. `body` is emptied. */
@@ -28,6 +33,7 @@ struct pn_reply *pn_reply_new(int status, const char *content_type, struct pn_bu
 struct pn_reply *pn_reply_error(int status, const char *param, const char *code, const char *fmt, ...)
     PN_PRINTF(4, 5);
 void pn_reply_header(struct pn_reply *r, const char *name, const char *fmt, ...) PN_PRINTF(3, 4);
+void pn_reply_fields(struct pn_reply *r, const struct pn_reply_field *fields);
 struct pn_reply *pn_reply_free(struct pn_reply *r);
 
 /* A whole HTTP/1.1 answer with an error body and `Connection: close`, for sockets the library cannot answer

@@ -15,8 +15,8 @@ struct pn_request;
 
 struct pn_route {
     const char *method; /* "GET" answers HEAD, too */
-    const char *path;
-    const char *label; /* in metrics */
+    const char *path;   /* "/x/" stands for all that is below it, "/x" also for "/x/" */
+    const char *label;  /* in metrics */
     /* The head is known, nothing of the body was read. May set req->reply to refuse. NULL: nothing to check.
      */
     void (*begin)(struct pn_request *req);

@@ -1,6 +1,7 @@
 /* route.c - see route.h. */
 #include "server/route.h"
 
+#include "server/pages.h"
 #include "server/ws.h"
 
 #include <stdio.h>
@@ -19,6 +20,8 @@ static const struct pn_route ROUTES[] = {
       .body = pn_transcribe_body,
       .handle = pn_transcribe_handle,
       .done = pn_transcribe_done },
+    { .method = "GET", .path = "/test", .label = "/test", .handle = pn_handle_page },
+    { .method = "GET", .path = "/web/", .label = "/web/", .handle = pn_handle_page },
 #if PN_TEST_ROUTES
     { .method = "GET", .path = "/test/echo", .label = "/test/echo", .websocket = &pn_ws_echo },
 #endif
@@ -31,11 +34,13 @@ static void handle_funasr_port(struct pn_request *req)
 
 static const struct pn_route FUNASR_PORT = { .label = "funasr", .handle = handle_funasr_port };
 
-/* "/transcribe/" is "/transcribe"; "/" stays. */
+/* "/transcribe/" is "/transcribe", "/web/" all below it; "/" stays. */
 static bool same_path(const char *route, const char *path)
 {
     size_t n = strlen(route);
-    return strncmp(route, path, n) == 0 && (path[n] == 0 || (n > 1 && path[n] == '/' && path[n + 1] == 0));
+    if (strncmp(route, path, n) != 0)
+        return false;
+    return path[n] == 0 || (n > 1 && (route[n - 1] == '/' || (path[n] == '/' && path[n + 1] == 0)));
 }
 
 static bool same_method(const char *route, const char *method)

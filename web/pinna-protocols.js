@@ -1,0 +1,254 @@
+/* pinna-protocols.js - Pinna's three socket protocols, for pinna.js.
+ *
+ * An adapter turns start, audio, stop and reset into messages and the server's messages into
+ *     link.partial(text, {start})       the text of the open sentence so far
+ *     link.final({text, segments, ...}) a sentence, or the utterance
+ *     link.ended()                      nothing more will come for this utterance
+ *     link.error(code, message)         the utterance has failed
+ *     link.drop()                       this connection is of no more use
+ * One lives as long as its connection. Times are seconds from the start of the utterance. */
+
+/** /ws/asr */
+class PushToTalk {
+    static path = 'ws/asr';
+
+    constructor(link) {
+        this.link = link;
+        this.commands = []; /* sent, not yet answered */
+    }
+
+    control(command, fields = {}) {
+        this.commands.push(command);
+        this.link.send({ type: 'control', command, timestamp: Date.now(), ...fields });
+    }
+
+    start({ sampleRate, model, language, hotwords, interim, vad }) {
+        this.text = '';
+        this.stopped = false;
+        this.control('start', {
+            format: 'pcm_s16le', sample_rate: sampleRate, interim, vad,
+            ...filled({ model, language, hotwords }),
+        });
+    }
+
+    audio(pcm) {
+        this.link.send(pcm);
+    }
+
+    stop() {
+        this.control('stop');
+    }
+
+    reset() {
+        this.control('reset');
+    }
+
+    message(m) {
+        if (m.type === 'status' && !m.connection_id) {
+            this.stopped = this.commands.shift() === 'stop';
+        } else if (m.type === 'result') {
+            this.text = m.full_text ?? this.text + m.text;
+            this.link.partial(this.text);
+        } else if (m.type === 'final') {
+            this.text = '';
+            this.link.final({
+                text: m.text, segments: m.segments, language: m.language, confidence: m.confidence,
+                audio_ms: m.audio_duration_ms, processing_ms: m.processing_time_ms,
+            });
+            if (this.stopped) {
+                this.link.ended();
+            }
+        } else if (m.type === 'error') {
+            this.link.error('server', m.message);
+        }
+    }
+}
+
+/** FunASR's, at the root path. Without `vad` the sentences that the server cuts are put together again. */
+class FunAsr {
+    static path = '';
+
+    constructor(link) {
+        this.link = link;
+    }
+
+    start({ sampleRate, hotwords, vad, funasrMode }) {
+        Object.assign(this, { vad, live: '', text: '', segments: [] });
+        this.link.send({
+            mode: funasrMode, wav_name: 'microphone', wav_format: 'pcm', audio_fs: sampleRate, itn: true,
+            chunk_size: [5, 10, 5], chunk_interval: 10, is_speaking: true, ...filled({ hotwords }),
+        });
+    }
+
+    audio(pcm) {
+        this.link.send(pcm);
+    }
+
+    stop() {
+        this.link.send({ is_speaking: false });
+    }
+
+    reset() {
+        this.link.drop(); /* the protocol has no word for it */
+    }
+
+    static segments({ text, stamp_sents: sentences, timestamp, start_time: start, end_time: end }) {
+        if (sentences?.length) {
+            return sentences.map((s) => ({
+                start: s.start / 1000, end: s.end / 1000, text: s.text_seg.replaceAll(' ', '') + (s.punc ?? ''),
+            }));
+        }
+        const stamps = timestamp ? JSON.parse(timestamp) : [];
+        const from = start ?? stamps[0]?.[0];
+        const to = end ?? stamps.at(-1)?.[1];
+        return from === undefined || to === undefined ? [] : [{ start: from / 1000, end: to / 1000, text }];
+    }
+
+    message(m) {
+        if (m.error) {
+            this.link.error('server', m.error);
+        } else if (m.mode?.endsWith('online')) {
+            this.live += m.text ?? '';
+            this.link.partial(this.text + this.live);
+        } else if (m.text) {
+            this.sentence(m.text, FunAsr.segments(m));
+        }
+        if (m.is_final) {
+            this.end();
+        }
+    }
+
+    sentence(text, segments) {
+        this.live = '';
+        if (this.vad) {
+            this.link.final({ text, segments });
+        } else {
+            this.text += text;
+            this.segments.push(...segments);
+            this.link.partial(this.text);
+        }
+    }
+
+    end() {
+        const text = this.text + this.live;
+        if (text || !this.vad) {
+            this.link.final({ text, segments: this.segments });
+        }
+        this.link.ended();
+    }
+}
+
+/** OpenAI's Realtime transcription. */
+class Realtime {
+    static path = 'v1/realtime?intent=transcription';
+    static subprotocols = ['realtime'];
+
+    constructor(link) {
+        this.link = link;
+        this.items = new Map(); /* id -> {text, start, end}: announced, not completed */
+        this.sent = 0; /* samples since the connection was opened: what the server's times count */
+    }
+
+    start({ sampleRate, model, language, hotwords, vad }) {
+        Object.assign(this, { rate: sampleRate, from: this.sent, vad, stopping: false });
+        this.items.clear();
+        const keywords = hotwords ? hotwords.split(/\s+/).filter(Boolean) : undefined;
+        const input = {
+            format: { type: 'audio/pcm', rate: sampleRate },
+            transcription: filled({ model, language, keywords }),
+            turn_detection: vad ? { type: 'server_vad' } : null,
+        };
+        this.link.send({ type: 'session.update', session: { type: 'transcription', audio: { input } } });
+    }
+
+    audio(pcm) {
+        this.sent += pcm.length;
+        this.link.send({ type: 'input_audio_buffer.append', audio: base64(pcm) });
+    }
+
+    stop() {
+        this.stopping = true;
+        this.link.send({ type: 'input_audio_buffer.commit' });
+    }
+
+    reset() {
+        this.items.clear();
+        this.link.send({ type: 'input_audio_buffer.clear' });
+    }
+
+    seconds(ms) {
+        return ms / 1000 - this.from / this.rate;
+    }
+
+    item(id) {
+        if (!this.items.has(id)) {
+            this.items.set(id, { text: '' });
+        }
+        return this.items.get(id);
+    }
+
+    message(m) {
+        const what = m.type.replace('conversation.item.input_audio_transcription.', '');
+        if (what === 'input_audio_buffer.speech_started') {
+            this.item(m.item_id).start = this.seconds(m.audio_start_ms);
+        } else if (what === 'input_audio_buffer.speech_stopped') {
+            this.item(m.item_id).end = this.seconds(m.audio_end_ms);
+        } else if (what === 'input_audio_buffer.committed') {
+            this.item(m.item_id);
+        } else if (what === 'delta') {
+            const item = this.item(m.item_id);
+            item.text += m.delta;
+            this.link.partial(item.text);
+        } else if (what === 'completed' || what === 'failed') {
+            this.complete(m);
+        } else if (what === 'error') {
+            this.failed(m.error);
+        }
+    }
+
+    complete({ item_id: id, transcript: text, languages, error }) {
+        const { start = 0, end = (this.sent - this.from) / this.rate } = this.item(id);
+        this.items.delete(id);
+        if (error) {
+            this.link.error('server', error.message);
+        } else {
+            this.link.final({ text, segments: text ? [{ start, end, text }] : [], language: languages?.[0]?.code });
+        }
+        this.finish();
+    }
+
+    /** Free talk may stop in silence: then there is nothing to commit, and the refusal says so. */
+    failed({ code, message }) {
+        if (this.stopping && code === 'input_audio_buffer_commit_empty') {
+            if (!this.vad) {
+                this.link.final({ text: '', segments: [] });
+            }
+            this.finish();
+        } else {
+            this.link.error('server', message);
+        }
+    }
+
+    finish() {
+        if (this.stopping && this.items.size === 0) {
+            this.link.ended();
+        }
+    }
+}
+
+/** The members that say something. */
+function filled(object) {
+    return Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined && v !== null && v !== ''));
+}
+
+function base64(pcm) {
+    const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+    let text = '';
+    for (let i = 0; i < bytes.length; i += 4096) {
+        text += String.fromCharCode(...bytes.subarray(i, i + 4096));
+    }
+    return btoa(text);
+}
+
+/** name -> adapter */
+export const PROTOCOLS = { ptt: PushToTalk, funasr: FunAsr, realtime: Realtime };
