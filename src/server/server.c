@@ -98,7 +98,7 @@ static void begin_drain(struct pn_server *s, int signal_number)
     pn_log(PN_INFO, "draining", F_I64("signal", signal_number), F_I64("running", t.running),
            F_I64("waiting", t.waiting));
     s->draining = true;
-    pn_ws_table_close_all(s->sockets);
+    pn_ws_table_drain(s->sockets);
     pn_conns_hurry(s->conns);
 }
 
@@ -227,7 +227,8 @@ static int start_sockets(struct pn_server *s, struct pn_err *err)
                                     .refused = on_refused,
                                     .ctx = s };
     struct pn_ws_options ws = { .max_sessions = (int)c->max_connections,
-                                .idle_timeout_s = (int)c->ws_timeout_s };
+                                .idle_timeout_s = (int)c->ws_timeout_s,
+                                .stall_timeout_s = (int)c->network_timeout_s };
     int r = pn_ws_table_new(s, &ws, &s->sockets, err);
     if (r < 0 || (r = pn_http_new(s, &s->http, err)) < 0 ||
         (r = pn_conns_new(s->loop, &opt, &s->conns, err)) < 0)

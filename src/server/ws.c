@@ -5,23 +5,24 @@
  * last frame is not lost to a reset. */
 #include "server/ws.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/state.h"
+#include "server/ws_frames.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <wslay/wslay.h>
+#include <sys/socket.h>
 
-#define PING_US       (30 * 1000000LL)
-#define CLOSE_WAIT_US (5 * 1000000LL) /* for the peer's half of the closing handshake */
+#define SECOND_US     1000000LL
+#define PING_US       (30 * SECOND_US)
+#define CLOSE_WAIT_US (5 * SECOND_US) /* for the peer's half of the closing handshake */
 #define EXTRA_MAX     65536           /* bytes that came with the handshake */
+#define GOING_AWAY    1001
+#define POLICY        1008
 
 struct pn_ws {
     struct pn_source source;
@@ -29,19 +30,17 @@ struct pn_ws {
     struct pn_ws *prev, *next;
     const struct pn_ws_protocol *protocol;
     struct MHD_UpgradeResponseHandle *handle;
-    wslay_event_context_ptr frames;
-    char *extra; /* owned; read before the socket */
+    struct pn_ws_frames *frames;
+    char *extra; /* owned; read before the socket; NULL: none is left */
     size_t extra_len, extra_pos;
-    bool refused;             /* over MAX_CONNECTIONS: the protocol never sees it */
-    bool eof;                 /* the peer has gone */
-    bool in_frames;           /* inside wslay: finish() must wait */
-    int paused;               /* pn_ws_pause() calls that stand */
-    void *state;              /* the protocol's */
-    bool in_control, in_text; /* what arrives now: a control frame; a text message */
-    struct pn_buf text;       /* what of it has arrived */
-    size_t binary_bytes;      /* what has arrived of a binary one */
+    bool refused;    /* over MAX_CONNECTIONS: the protocol never sees it */
+    bool in_frames;  /* inside pn_ws_frames_run() */
+    int paused;      /* pn_ws_pause() calls that stand */
+    uint32_t events; /* what the loop watches */
+    void *state;     /* the protocol's */
     int64_t heard_us, pinged_us, wrote_us;
-    int64_t close_by_us; /* INT64_MAX until a close was sent */
+    int64_t close_by_us; /* INT64_MAX until we sent a close */
+    int64_t drain_by_us; /* INT64_MAX until the service stops */
 };
 
 struct pn_ws_table {
@@ -55,8 +54,7 @@ struct pn_ws_table {
 static void bury(struct pn_source *s)
 {
     struct pn_ws *ws = PN_CONTAINER_OF(s, struct pn_ws, source);
-    wslay_event_context_free(ws->frames);
-    pn_buf_done(&ws->text);
+    pn_ws_frames_free(ws->frames);
     free(ws->extra);
     free(ws);
 }
@@ -80,146 +78,85 @@ static void finish(struct pn_ws *ws)
     pn_http_kick(t->server->http);
 }
 
-/* ---- wslay's callbacks ------------------------------------------------------------------------------- */
+/* ---- the stream of bytes and the messages in it ------------------------------------------------------- */
 
-static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags, void *user)
+static ssize_t read_extra(struct pn_ws *ws, char *out, size_t n)
 {
-    struct pn_ws *ws = user;
-    (void)flags;
-    /* A peer that floods and never reads would grow the queue without bound: stop reading in mid-loop. */
-    if (ws->paused || wslay_event_get_queued_msg_length(ctx) >= PN_WS_QUEUE_MAX) {
-        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-        return -1;
+    n = PN_MIN(n, ws->extra_len - ws->extra_pos);
+    memcpy(out, ws->extra + ws->extra_pos, n);
+    ws->extra_pos += n;
+    if (ws->extra_pos == ws->extra_len) {
+        free(ws->extra);
+        ws->extra = NULL;
     }
-    if (ws->extra_pos < ws->extra_len) {
-        size_t n = PN_MIN(len, ws->extra_len - ws->extra_pos);
-        memcpy(buf, ws->extra + ws->extra_pos, n);
-        ws->extra_pos += n;
-        return (ssize_t)n;
-    }
-    ssize_t n = recv(ws->source.fd, buf, len, MSG_DONTWAIT);
-    if (n > 0) {
+    return (ssize_t)n;
+}
+
+static ssize_t stream_read(void *ctx, char *out, size_t n)
+{
+    struct pn_ws *ws = ctx;
+    if (ws->extra)
+        return read_extra(ws, out, n);
+    ssize_t r = recv(ws->source.fd, out, n, MSG_DONTWAIT);
+    if (r > 0)
         ws->heard_us = pn_now_us();
-        return n;
-    }
-    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
-    ws->eof = !again;
-    wslay_event_set_error(ctx, again ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
-    return -1;
+    if (r >= 0)
+        return r;
+    return errno == EAGAIN || errno == EINTR ? -PN_EAGAIN : -PN_EIO;
 }
 
-static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags, void *user)
+static ssize_t stream_write(void *ctx, const struct iovec *v, int n)
 {
-    struct pn_ws *ws = user;
-    (void)flags;
-    ssize_t n = send(ws->source.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n >= 0) {
-        ws->wrote_us = pn_now_us();
-        return n;
-    }
-    bool again = errno == EAGAIN || errno == EINTR;
-    wslay_event_set_error(ctx, again ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
-    return -1;
+    struct pn_ws *ws = ctx;
+    struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
+    ssize_t r = sendmsg(ws->source.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (r < 0)
+        return errno == EAGAIN || errno == EINTR ? -PN_EAGAIN : -PN_EIO;
+    ws->wrote_us = pn_now_us();
+    return r;
 }
 
-/* A close frame with half a code is taken by wslay for one without; the limits of messages are ours, because
- * it does not gather them. */
-static void on_frame(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *arg,
-                     void *user)
+static void tell_text(void *ctx, const char *data, size_t n)
 {
-    struct pn_ws *ws = user;
-    if (arg->opcode == WSLAY_CONNECTION_CLOSE && arg->payload_length == 1)
-        wslay_event_queue_close(ctx, WSLAY_CODE_PROTOCOL_ERROR, NULL, 0);
-    ws->in_control = wslay_is_ctrl_frame(arg->opcode);
-    if (ws->in_control)
-        return;
-    if (arg->opcode != WSLAY_CONTINUATION_FRAME)
-        ws->in_text = arg->opcode == WSLAY_TEXT_FRAME;
-    size_t before = ws->in_text ? ws->text.len : ws->binary_bytes;
-    size_t limit = ws->in_text ? ws->protocol->max_text : ws->protocol->max_binary;
-    if (arg->payload_length > limit || before > limit - arg->payload_length) {
-        pn_ws_close(ws, WSLAY_CODE_MESSAGE_TOO_BIG, "the message is too long");
-        wslay_event_shutdown_read(ctx); /* the rest of it is of no use */
-    }
+    struct pn_ws *ws = ctx;
+    ws->protocol->text(ws, data, n);
 }
 
-static bool listens(const struct pn_ws *ws)
+static void tell_binary(void *ctx, const char *data, size_t n, bool end)
 {
-    return !ws->refused && ws->close_by_us == INT64_MAX;
+    struct pn_ws *ws = ctx;
+    ws->protocol->binary(ws, data, n, end);
 }
 
-static void on_piece(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_chunk_arg *arg,
-                     void *user)
-{
-    struct pn_ws *ws = user;
-    (void)ctx;
-    if (ws->in_control || !listens(ws))
-        return;
-    if (ws->in_text) {
-        pn_buf_append(&ws->text, arg->data, arg->data_length);
-    } else {
-        ws->binary_bytes += arg->data_length;
-        ws->protocol->binary(ws, (const char *)arg->data, arg->data_length, false);
-    }
-}
+static const struct pn_ws_frames_ops STREAM = {
+    .read = stream_read, .write = stream_write, .text = tell_text, .binary = tell_binary
+};
 
-static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *user)
-{
-    struct pn_ws *ws = user;
-    (void)ctx;
-    if (wslay_is_ctrl_frame(arg->opcode))
-        return;
-    if (!ws->in_text && listens(ws))
-        ws->protocol->binary(ws, "", 0, true);
-    else if (ws->text.failed < 0)
-        pn_ws_close(ws, WSLAY_CODE_INTERNAL_SERVER_ERROR, "no memory");
-    else if (listens(ws))
-        ws->protocol->text(ws, ws->text.len ? ws->text.ptr : "", ws->text.len);
-    ws->binary_bytes = 0;
-    pn_buf_done(&ws->text);
-    pn_buf_init(&ws->text, ws->protocol->max_text);
-}
+/* ---- events ------------------------------------------------------------------------------------------ */
 
-/* ---- reading and writing ----------------------------------------------------------------------------- */
-
+/* While nothing is read, a hang-up is looked for. */
 static void set_interest(struct pn_ws *ws)
 {
-    bool full = wslay_event_get_queued_msg_length(ws->frames) >= PN_WS_QUEUE_MAX;
-    uint32_t events = wslay_event_want_write(ws->frames) ? EPOLLOUT : 0;
-    if (wslay_event_want_read(ws->frames) && !full)
-        events |= ws->paused ? EPOLLRDHUP : EPOLLIN;
-    if (!ws->paused && ws->extra_pos < ws->extra_len)
-        events |= EPOLLOUT; /* they are no event of the socket */
-    pn_loop_change(ws->table->loop, &ws->source, events);
+    if (ws->in_frames)
+        return;
+    bool reads = pn_ws_frames_wants_read(ws->frames);
+    uint32_t events = reads ? EPOLLIN : EPOLLRDHUP;
+    if (pn_ws_frames_wants_write(ws->frames) || (reads && ws->extra)) /* extra is no event of the socket */
+        events |= EPOLLOUT;
+    if (events != ws->events)
+        pn_loop_change(ws->table->loop, &ws->source, events);
+    ws->events = events;
 }
 
-/* wslay ends on some violations without a word: a control frame that is fragmented or over 125 bytes. */
-static void say_protocol_error(struct pn_ws *ws)
+static void pump(struct pn_ws *ws)
 {
-    static const uint8_t close_1002[] = { 0x88, 2, 1002 >> 8, 1002 & 0xff };
-    if (!wslay_event_get_close_sent(ws->frames))
-        (void)!send(ws->source.fd, close_1002, sizeof(close_1002), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* False when the session has ended. */
-static bool pump(struct pn_ws *ws)
-{
-    bool alive = true;
     ws->in_frames = true;
-    if (wslay_event_want_read(ws->frames) && wslay_event_recv(ws->frames) != 0) {
-        if (!ws->eof)
-            say_protocol_error(ws);
-        alive = false;
-    }
-    if (alive && wslay_event_want_write(ws->frames) && wslay_event_send(ws->frames) != 0)
-        alive = false;
+    bool alive = pn_ws_frames_run(ws->frames, pn_now_us());
     ws->in_frames = false;
-    if (alive && (wslay_event_want_read(ws->frames) || wslay_event_want_write(ws->frames))) {
+    if (alive)
         set_interest(ws);
-        return true;
-    }
-    finish(ws);
-    return false;
+    else
+        finish(ws);
 }
 
 static void on_ready(struct pn_source *s, uint32_t events)
@@ -248,40 +185,29 @@ struct pn_server *pn_ws_server(const struct pn_ws *ws)
 
 void pn_ws_pause(struct pn_ws *ws)
 {
-    ws->paused++;
-    if (!ws->in_frames)
-        set_interest(ws);
+    pn_ws_frames_hold(ws->frames, ++ws->paused > 0);
+    set_interest(ws);
 }
 
 void pn_ws_resume(struct pn_ws *ws)
 {
-    ws->paused--;
+    pn_ws_frames_hold(ws->frames, --ws->paused > 0);
     ws->heard_us = pn_now_us(); /* it was not for the peer to be heard */
-    if (!ws->in_frames)
-        set_interest(ws);
+    set_interest(ws);
 }
 
 int pn_ws_send(struct pn_ws *ws, bool text, const char *data, size_t n)
 {
-    struct wslay_event_msg msg = { text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, (const uint8_t *)data, n };
-    if (wslay_event_get_queued_msg_length(ws->frames) + n >
-        2 * (size_t)PN_WS_QUEUE_MAX + ws->protocol->max_text)
-        return -PN_EFULL;
-    int r = wslay_event_queue_msg(ws->frames, &msg);
-    if (r != 0)
-        return r == WSLAY_ERR_NOMEM ? -PN_ENOMEM : -PN_ECANCELLED;
-    if (!ws->in_frames)
-        set_interest(ws);
-    return 0;
+    int r = pn_ws_frames_send(ws->frames, text, data, n);
+    set_interest(ws);
+    return r;
 }
 
 void pn_ws_close(struct pn_ws *ws, unsigned code, const char *reason)
 {
-    size_t n = PN_MIN(strlen(reason), (size_t)123);
-    if (wslay_event_queue_close(ws->frames, (uint16_t)code, (const uint8_t *)reason, n) == 0)
-        ws->close_by_us = PN_MIN(ws->close_by_us, pn_now_us() + CLOSE_WAIT_US);
-    if (!ws->in_frames)
-        set_interest(ws);
+    pn_ws_frames_close(ws->frames, code, reason);
+    ws->close_by_us = PN_MIN(ws->close_by_us, pn_now_us() + CLOSE_WAIT_US);
+    set_interest(ws);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------- */
@@ -312,24 +238,31 @@ int pn_ws_table_count(const struct pn_ws_table *t)
     return t->count;
 }
 
+static bool listens(const struct pn_ws *ws)
+{
+    return !pn_ws_frames_closing(ws->frames);
+}
+
 static void ping(struct pn_ws *ws, int64_t now_us)
 {
-    struct wslay_event_msg msg = { WSLAY_PING, NULL, 0 };
     ws->pinged_us = now_us;
-    if (wslay_event_queue_msg(ws->frames, &msg) == 0)
-        set_interest(ws);
+    pn_ws_frames_ping(ws->frames);
+    set_interest(ws);
 }
 
 static void session_tick(struct pn_ws *ws, int64_t now_us)
 {
-    bool stalled = wslay_event_want_write(ws->frames) && now_us - ws->wrote_us > PN_WS_STALL_S * 1000000LL;
+    const struct pn_ws_options *opt = &ws->table->opt;
+    bool stalled =
+        pn_ws_frames_wants_write(ws->frames) && now_us - ws->wrote_us > opt->stall_timeout_s * SECOND_US;
     if (listens(ws) && ws->protocol->tick)
         ws->protocol->tick(ws, now_us);
     if (now_us > ws->close_by_us || stalled)
         finish(ws);
-    else if (ws->close_by_us == INT64_MAX && !ws->paused &&
-             now_us - ws->heard_us > ws->table->opt.idle_timeout_s * 1000000LL)
-        pn_ws_close(ws, WSLAY_CODE_GOING_AWAY, "idle for too long");
+    else if (listens(ws) && now_us > ws->drain_by_us)
+        pn_ws_close(ws, GOING_AWAY, PN_WS_STOPPING);
+    else if (listens(ws) && !ws->paused && now_us - ws->heard_us > opt->idle_timeout_s * SECOND_US)
+        pn_ws_close(ws, GOING_AWAY, "idle for too long");
     else if (now_us - PN_MAX(ws->heard_us, ws->pinged_us) > PING_US)
         ping(ws, now_us);
 }
@@ -342,33 +275,42 @@ void pn_ws_table_tick(struct pn_ws_table *t, int64_t now_us)
     }
 }
 
-void pn_ws_table_close_all(struct pn_ws_table *t)
+void pn_ws_table_drain(struct pn_ws_table *t)
 {
-    for (struct pn_ws *ws = t->list; ws; ws = ws->next)
-        pn_ws_close(ws, WSLAY_CODE_GOING_AWAY, "the service is stopping");
+    int64_t by_us = pn_now_us() + PN_WS_DRAIN_S * SECOND_US;
+    for (struct pn_ws *ws = t->list; ws; ws = ws->next) {
+        ws->drain_by_us = by_us;
+        if (!ws->protocol->drain)
+            pn_ws_close(ws, GOING_AWAY, PN_WS_STOPPING);
+        else if (listens(ws))
+            ws->protocol->drain(ws);
+    }
 }
 
-/* ---- the handshake ----------------------------------------------------------------------------------- */
+/* ---- the beginning ----------------------------------------------------------------------------------- */
+
+static int keep_extra(struct pn_ws *ws, const char *extra, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (n > EXTRA_MAX || !(ws->extra = malloc(n)))
+        return -PN_ENOMEM;
+    memcpy(ws->extra, extra, n);
+    ws->extra_len = n;
+    return 0;
+}
 
 static struct pn_ws *session_new(struct pn_server *s, const struct pn_ws_protocol *protocol, int fd)
 {
-    static const struct wslay_event_callbacks callbacks = { .recv_callback = on_recv,
-                                                            .send_callback = on_send,
-                                                            .on_frame_recv_start_callback = on_frame,
-                                                            .on_frame_recv_chunk_callback = on_piece,
-                                                            .on_msg_recv_callback = on_message };
     struct pn_ws *ws = calloc(1, sizeof(*ws));
-    if (!ws || wslay_event_context_server_init(&ws->frames, &callbacks, ws) != 0) {
+    if (!ws || pn_ws_frames_new(&STREAM, protocol->max_text, protocol->max_binary, ws, &ws->frames) < 0) {
         free(ws);
         return NULL;
     }
-    wslay_event_config_set_no_buffering(ws->frames, 1);
-    wslay_event_config_set_max_recv_msg_length(ws->frames, UINT32_MAX); /* on_frame() knows better */
-    pn_buf_init(&ws->text, protocol->max_text);
     ws->source = (struct pn_source){ .fd = fd, .ready = on_ready };
     ws->table = s->sockets;
     ws->protocol = protocol;
-    ws->close_by_us = INT64_MAX;
+    ws->close_by_us = ws->drain_by_us = INT64_MAX;
     ws->heard_us = ws->pinged_us = ws->wrote_us = pn_now_us();
     return ws;
 }
@@ -385,22 +327,14 @@ static void enlist(struct pn_ws *ws)
         t->count++;
 }
 
-static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra,
-                       size_t extra_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
+void pn_ws_begin(struct pn_request *req, int fd, struct MHD_UpgradeResponseHandle *handle, const char *extra,
+                 size_t n)
 {
-    (void)mhd;
-    (void)con_cls;
-    struct pn_request *req = cls;
-    struct pn_ws *ws = extra_len <= EXTRA_MAX ? session_new(req->server, req->route->websocket, fd) : NULL;
+    struct pn_ws *ws = session_new(req->server, req->route->websocket, fd);
     pn_conn_socket(req->conn);
-    if (ws && extra_len > 0) {
-        ws->extra = malloc(extra_len);
-        ws->extra_len = ws->extra ? extra_len : 0;
-        if (ws->extra)
-            memcpy(ws->extra, extra, extra_len);
-    }
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    if (!ws || pn_loop_add(ws->table->loop, &ws->source, EPOLLIN, NULL) < 0) {
+    if (!ws || keep_extra(ws, extra, n) < 0 ||
+        pn_loop_add(ws->table->loop, &ws->source, ws->events = EPOLLIN, NULL) < 0) {
         if (ws)
             bury(&ws->source);
         MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
@@ -411,96 +345,9 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
     enlist(ws);
     if (ws->refused) {
         pn_metric_add(req->server->m.refused, 1, "sockets");
-        pn_ws_close(ws, WSLAY_CODE_POLICY_VIOLATION, "服务器连接已满，请稍后重试");
+        pn_ws_close(ws, POLICY, "服务器连接已满，请稍后重试");
     } else if (ws->protocol->opened) {
         ws->protocol->opened(ws, req);
     }
     pump(ws);
-}
-
-/* RFC 6455 4.2.2: base64 of the SHA-1 of the key and a fixed text. */
-static bool accept_key(struct pn_str key, char out[32])
-{
-    char text[128];
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    int n = snprintf(text, sizeof(text), "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (int)key.len, key.ptr);
-    if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1)
-        return false;
-    EVP_EncodeBlock((unsigned char *)out, digest, 20);
-    return true;
-}
-
-/* Whether a comma-separated list names `item`, as `same` compares. */
-static bool offers(struct pn_str list, struct pn_str item, bool (*same)(struct pn_str, struct pn_str))
-{
-    while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t n = comma ? (size_t)(comma - list.ptr) : list.len;
-        if (same(pn_str_trim((struct pn_str){ list.ptr, n }), item))
-            return true;
-        n += comma != NULL;
-        list = (struct pn_str){ list.ptr + n, list.len - n };
-    }
-    return false;
-}
-
-static const char *choose_subprotocol(struct pn_request *req)
-{
-    struct pn_str offered = pn_request_header(req, "Sec-WebSocket-Protocol");
-    const char *const *p = req->route->websocket->subprotocols;
-    while (p && *p && !offers(offered, pn_str(*p), pn_str_eq))
-        p++;
-    return p ? *p : NULL;
-}
-
-struct pn_reply *pn_ws_upgrade_required(const char *why)
-{
-    struct pn_reply *r = pn_reply_error(426, NULL, NULL, "%s", why);
-    pn_reply_header(r, "Upgrade", "websocket");
-    pn_reply_header(r, "Sec-WebSocket-Version", "13");
-    return r;
-}
-
-bool pn_ws_wanted(struct pn_request *req)
-{
-    return pn_str_ieq(pn_request_header(req, "Upgrade"), PN_STR("websocket"));
-}
-
-/* NULL when the handshake is right. */
-static struct pn_reply *check_handshake(struct pn_request *req)
-{
-    if (!pn_ws_wanted(req) || strcmp(req->method, "GET") != 0)
-        return pn_ws_upgrade_required("this is a WebSocket endpoint");
-    if (!offers(pn_request_header(req, "Connection"), PN_STR("upgrade"), pn_str_ieq))
-        return pn_reply_error(400, NULL, NULL, "a WebSocket handshake needs Connection: Upgrade");
-    if (!pn_str_is(pn_request_header(req, "Sec-WebSocket-Version"), "13"))
-        return pn_ws_upgrade_required("only WebSocket version 13 is spoken here");
-    if (pn_request_header(req, "Sec-WebSocket-Key").len != 24)
-        return pn_reply_error(400, NULL, NULL, "Sec-WebSocket-Key must be 16 bytes in base64");
-    if (req->server->draining)
-        return pn_server_refuse(req->server, "draining");
-    const struct pn_ws_protocol *p = req->route->websocket;
-    return p->check ? p->check(req) : NULL;
-}
-
-enum MHD_Result pn_ws_upgrade(struct pn_request *req)
-{
-    char accept[32];
-    req->reply = check_handshake(req);
-    if (!req->reply && !accept_key(pn_request_header(req, "Sec-WebSocket-Key"), accept))
-        return MHD_NO;
-    if (req->reply)
-        return pn_http_reply(req);
-    struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgrade, req);
-    if (!r)
-        return MHD_NO;
-    const char *subprotocol = choose_subprotocol(req);
-    MHD_add_response_header(r, "Upgrade", "websocket");
-    MHD_add_response_header(r, "Sec-WebSocket-Accept", accept);
-    MHD_add_response_header(r, "x-request-id", req->id);
-    if (subprotocol)
-        MHD_add_response_header(r, "Sec-WebSocket-Protocol", subprotocol);
-    enum MHD_Result ok = MHD_queue_response(req->mhd, MHD_HTTP_SWITCHING_PROTOCOLS, r);
-    MHD_destroy_response(r);
-    return ok;
 }

@@ -1,10 +1,10 @@
 /* ws.h - WebSocket sessions (RFC 6455) by wslay over the sockets that libmicrohttpd upgrades. Loop thread
  * only.
  *
- * A session reads only while little waits to be written; a peer that does not read for PN_WS_STALL_S is
- * dropped. We ping every 30 s and close with 1001 after ws_timeout without any frame, but for the time in
- * which a protocol has it paused. Over MAX_CONNECTIONS the handshake succeeds and the session is closed with
- * 1008. */
+ * A session reads only while little waits to be written; a peer that reads nothing for the stall timeout
+ * while something waits is dropped. We ping every 30 s and close with 1001 after the idle timeout without any
+ * byte, but for the time in which a protocol has it paused. Over MAX_CONNECTIONS the handshake succeeds and
+ * the session is closed with 1008. More in ws_frames.h. */
 #ifndef PN_SERVER_WS_H
 #define PN_SERVER_WS_H
 
@@ -19,8 +19,8 @@ struct pn_server;
 struct pn_request;
 struct pn_reply;
 
-#define PN_WS_QUEUE_MAX (1 << 20) /* bytes waiting to be written above which nothing is read */
-#define PN_WS_STALL_S   30
+#define PN_WS_DRAIN_S  10
+#define PN_WS_STOPPING "the service is stopping" /* the reason that goes with 1001 then */
 
 struct pn_ws_protocol {
     const char *const
@@ -36,12 +36,16 @@ struct pn_ws_protocol {
     /* A piece of a binary message as it arrives; `end`: the last one of its message, maybe empty. */
     void (*binary)(struct pn_ws *ws, const char *data, size_t n, bool end);
     void (*tick)(struct pn_ws *ws, int64_t now_us); /* every PN_LOOP_TICK_MS or so; may be NULL */
-    void (*closed)(struct pn_ws *ws);               /* nothing will follow */
+    /* The service stops: end what runs, send its result, then pn_ws_close(ws, 1001, PN_WS_STOPPING), which
+     * comes by itself after PN_WS_DRAIN_S. Messages still arrive meanwhile. NULL: closed at once. */
+    void (*drain)(struct pn_ws *ws);
+    void (*closed)(struct pn_ws *ws); /* nothing will follow */
 };
 
 struct pn_ws_options {
     int max_sessions;
     int idle_timeout_s;
+    int stall_timeout_s;
 };
 
 PN_MUST_CHECK int pn_ws_table_new(struct pn_server *server, const struct pn_ws_options *opt,
@@ -49,7 +53,7 @@ PN_MUST_CHECK int pn_ws_table_new(struct pn_server *server, const struct pn_ws_o
 struct pn_ws_table *pn_ws_table_free(struct pn_ws_table *t); /* drops all sessions; accepts NULL */
 int pn_ws_table_count(const struct pn_ws_table *t);          /* open sessions, without those being refused */
 void pn_ws_table_tick(struct pn_ws_table *t, int64_t now_us);
-void pn_ws_table_close_all(struct pn_ws_table *t); /* 1001, when the service stops */
+void pn_ws_table_drain(struct pn_ws_table *t); /* the service stops */
 
 /* Whether the request asks for a WebSocket. */
 bool pn_ws_wanted(struct pn_request *req);
@@ -58,6 +62,9 @@ enum MHD_Result pn_ws_upgrade(struct pn_request *req);
 
 /* 426 with the headers that belong to it. */
 struct pn_reply *pn_ws_upgrade_required(const char *why);
+/* Makes the session once the library has upgraded its socket; `extra[0..n)` came behind the handshake. */
+void pn_ws_begin(struct pn_request *req, int fd, struct MHD_UpgradeResponseHandle *handle, const char *extra,
+                 size_t n);
 
 /* The protocol's own; NULL at first. */
 void pn_ws_set_state(struct pn_ws *ws, void *state);

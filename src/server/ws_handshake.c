@@ -1,0 +1,105 @@
+/* ws_handshake.c - the opening handshake of a WebSocket, RFC 6455 section 4.2. Loop thread only. */
+#include "server/http.h"
+#include "server/request.h"
+#include "server/state.h"
+#include "server/ws.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* RFC 6455 4.2.2: base64 of the SHA-1 of the key and a fixed text. */
+static bool accept_key(struct pn_str key, char out[32])
+{
+    char text[128];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    int n = snprintf(text, sizeof(text), "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (int)key.len, key.ptr);
+    if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1)
+        return false;
+    EVP_EncodeBlock((unsigned char *)out, digest, 20);
+    return true;
+}
+
+/* Whether a comma-separated list names `item`, as `same` compares. */
+static bool offers(struct pn_str list, struct pn_str item, bool (*same)(struct pn_str, struct pn_str))
+{
+    while (list.len > 0) {
+        const char *comma = memchr(list.ptr, ',', list.len);
+        size_t n = comma ? (size_t)(comma - list.ptr) : list.len;
+        if (same(pn_str_trim((struct pn_str){ list.ptr, n }), item))
+            return true;
+        n += comma != NULL;
+        list = (struct pn_str){ list.ptr + n, list.len - n };
+    }
+    return false;
+}
+
+static const char *choose_subprotocol(struct pn_request *req)
+{
+    struct pn_str offered = pn_request_header(req, "Sec-WebSocket-Protocol");
+    const char *const *p = req->route->websocket->subprotocols;
+    while (p && *p && !offers(offered, pn_str(*p), pn_str_eq))
+        p++;
+    return p ? *p : NULL;
+}
+
+struct pn_reply *pn_ws_upgrade_required(const char *why)
+{
+    struct pn_reply *r = pn_reply_error(426, NULL, NULL, "%s", why);
+    pn_reply_header(r, "Upgrade", "websocket");
+    pn_reply_header(r, "Sec-WebSocket-Version", "13");
+    return r;
+}
+
+bool pn_ws_wanted(struct pn_request *req)
+{
+    return pn_str_ieq(pn_request_header(req, "Upgrade"), PN_STR("websocket"));
+}
+
+/* NULL when the handshake is right. */
+static struct pn_reply *check_handshake(struct pn_request *req)
+{
+    if (!pn_ws_wanted(req) || strcmp(req->method, "GET") != 0)
+        return pn_ws_upgrade_required("this is a WebSocket endpoint");
+    if (!offers(pn_request_header(req, "Connection"), PN_STR("upgrade"), pn_str_ieq))
+        return pn_reply_error(400, NULL, NULL, "a WebSocket handshake needs Connection: Upgrade");
+    if (!pn_str_is(pn_request_header(req, "Sec-WebSocket-Version"), "13"))
+        return pn_ws_upgrade_required("only WebSocket version 13 is spoken here");
+    if (pn_request_header(req, "Sec-WebSocket-Key").len != 24)
+        return pn_reply_error(400, NULL, NULL, "Sec-WebSocket-Key must be 16 bytes in base64");
+    if (req->server->draining)
+        return pn_server_refuse(req->server, "draining");
+    const struct pn_ws_protocol *p = req->route->websocket;
+    return p->check ? p->check(req) : NULL;
+}
+
+/* libmicrohttpd has answered; the socket is ours until the handle is closed. */
+static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra,
+                       size_t extra_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
+{
+    (void)mhd;
+    (void)con_cls;
+    pn_ws_begin(cls, fd, handle, extra, extra_len);
+}
+
+enum MHD_Result pn_ws_upgrade(struct pn_request *req)
+{
+    char accept[32];
+    req->reply = check_handshake(req);
+    if (!req->reply && !accept_key(pn_request_header(req, "Sec-WebSocket-Key"), accept))
+        return MHD_NO;
+    if (req->reply)
+        return pn_http_reply(req);
+    struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgrade, req);
+    if (!r)
+        return MHD_NO;
+    const char *subprotocol = choose_subprotocol(req);
+    MHD_add_response_header(r, "Upgrade", "websocket");
+    MHD_add_response_header(r, "Sec-WebSocket-Accept", accept);
+    MHD_add_response_header(r, "x-request-id", req->id);
+    if (subprotocol)
+        MHD_add_response_header(r, "Sec-WebSocket-Protocol", subprotocol);
+    enum MHD_Result ok = MHD_queue_response(req->mhd, MHD_HTTP_SWITCHING_PROTOCOLS, r);
+    MHD_destroy_response(r);
+    return ok;
+}
