@@ -22,6 +22,7 @@ static const struct pn_route ROUTES[] = {
       .done = pn_transcribe_done },
     { .method = "GET", .path = "/test", .label = "/test", .handle = pn_handle_page },
     { .method = "GET", .path = "/web/", .label = "/web/", .handle = pn_handle_page },
+    { .method = "GET", .path = "/ws/asr", .label = "/ws/asr", .websocket = &pn_ws_ptt },
 #if PN_TEST_ROUTES
     { .method = "GET", .path = "/test/echo", .label = "/test/echo", .websocket = &pn_ws_echo },
 #endif

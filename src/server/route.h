@@ -21,6 +21,7 @@ void pn_transcribe_body(struct pn_request *req, const char *data, size_t n);
 void pn_transcribe_handle(struct pn_request *req);
 void pn_transcribe_done(struct pn_request *req);
 
+extern const struct pn_ws_protocol pn_ws_ptt; /* ptt.c */
 #if PN_TEST_ROUTES
 extern const struct pn_ws_protocol pn_ws_echo; /* ws_echo.c */
 #endif

@@ -43,9 +43,9 @@ static void put_f64(struct pn_json *j, const char *key, double v, int decimals)
     pn_json_fixed(j, v, decimals);
 }
 
-static const char *model_name(struct pn_server *s)
+static const char *live_model_name(struct pn_server *s)
 {
-    return pn_models_default(s->models)->name;
+    return pn_models_live(s->models)->name;
 }
 
 void pn_handle_root(struct pn_request *req)
@@ -58,7 +58,7 @@ void pn_handle_root(struct pn_request *req)
     put_str(&j, "service", "语音实时转录接口");
     put_str(&j, "version", PINNA_VERSION);
     put_str(&j, "mode", "PTT (Push-to-Talk)");
-    put_str(&j, "model", model_name(s));
+    put_str(&j, "model", live_model_name(s));
     put_str(&j, "device", s->config->device);
     char endpoint[300];
     if (host.len > 0 && host.len < 256)
@@ -102,9 +102,9 @@ void pn_handle_ready(struct pn_request *req)
         pn_reply_header(req->reply, "Retry-After", "5");
 }
 
-static void put_latency(struct pn_json *j, struct pn_metric *histogram)
+static void put_latency(struct pn_json *j, const char *key, struct pn_metric *histogram)
 {
-    pn_json_key(j, "latency_seconds");
+    pn_json_key(j, key);
     pn_json_begin_object(j);
     put_f64(j, "p50", pn_metric_quantile(histogram, 0.5), 3);
     put_f64(j, "p95", pn_metric_quantile(histogram, 0.95), 3);
@@ -122,7 +122,11 @@ static void put_totals(struct pn_json *j, struct pn_server *s)
     put_i64(j, "failures", (int64_t)pn_metric_total(s->m.failures));
     put_i64(j, "cancelled", (int64_t)t.cancelled);
     put_i64(j, "refused", (int64_t)pn_metric_total(s->m.refused));
-    put_f64(j, "audio_seconds", pn_metric_sum(s->m.audio), 3);
+    put_i64(j, "connections", (int64_t)pn_metric_total(s->m.live_connections));
+    put_i64(j, "utterances", (int64_t)pn_metric_total(s->m.live_utterances));
+    put_i64(j, "errors", (int64_t)pn_metric_total(s->m.live_errors));
+    put_i64(j, "ignored_audio", (int64_t)pn_metric_total(s->m.live_ignored));
+    put_f64(j, "audio_seconds", pn_metric_sum(s->m.audio) + pn_metric_total(s->m.live_audio), 3);
     pn_json_end_object(j);
 }
 
@@ -137,7 +141,7 @@ void pn_handle_stats(struct pn_request *req)
     begin(&b, &j);
     put_i64(&j, "active_connections", pn_ws_table_count(s->sockets));
     put_i64(&j, "max_connections", s->config->max_connections);
-    put_str(&j, "model", model_name(s));
+    put_str(&j, "model", live_model_name(s));
     put_str(&j, "device", s->config->device);
     put_i64(&j, "sample_rate", PN_SAMPLE_RATE);
     put_str(&j, "version", PINNA_VERSION);
@@ -148,7 +152,12 @@ void pn_handle_stats(struct pn_request *req)
     put_i64(&j, "streams", sched.streams);
     put_i64(&j, "memory_rss_bytes", s->usage.rss_bytes);
     put_totals(&j, s);
-    put_latency(&j, s->m.duration);
+    put_latency(&j, "latency_seconds", s->m.duration);
+    pn_json_key(&j, "live_latency_seconds");
+    pn_json_begin_object(&j);
+    put_latency(&j, "first_partial", s->m.live_first);
+    put_latency(&j, "final", s->m.live_final);
+    pn_json_end_object(&j);
     pn_json_key(&j, "decoder_sandbox");
     pn_json_begin_object(&j);
     pn_json_key(&j, "seccomp");

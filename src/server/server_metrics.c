@@ -7,6 +7,29 @@
 static const double SECONDS[] = { 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600 };
 static const double AUDIO_SECONDS[] = { 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400 };
 
+static const double LATENCY_SECONDS[] = { 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
+                                          0.8,  1,     1.5,  2,   3,   5,   10,  30 };
+
+static void make_live(struct pn_server_metrics *m, struct pn_metrics *reg)
+{
+    m->live_connections = pn_metrics_counter(reg, "pinna_live_connections_total",
+                                             "WebSockets that were opened to speak.", "protocol");
+    m->live_utterances =
+        pn_metrics_counter(reg, "pinna_live_utterances_total", "Utterances that have ended.", "protocol");
+    m->live_audio =
+        pn_metrics_counter(reg, "pinna_live_audio_seconds_total", "Audio of those utterances.", "protocol");
+    m->live_ignored = pn_metrics_counter(reg, "pinna_live_ignored_messages_total",
+                                         "Messages of audio outside an utterance.", "protocol");
+    m->live_errors =
+        pn_metrics_counter(reg, "pinna_live_errors_total", "Errors told to speakers.", "protocol,code");
+    m->live_first = pn_metrics_histogram(reg, "pinna_live_first_partial_seconds",
+                                         "Time from the first audio of an utterance to its first text.",
+                                         "protocol", LATENCY_SECONDS, PN_ARRAY_LEN(LATENCY_SECONDS));
+    m->live_final = pn_metrics_histogram(reg, "pinna_live_final_seconds",
+                                         "Time from the end of an utterance's audio to its final text.",
+                                         "protocol", LATENCY_SECONDS, PN_ARRAY_LEN(LATENCY_SECONDS));
+}
+
 int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
 {
     struct pn_server_metrics *m = &s->m;
@@ -37,6 +60,7 @@ int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
     m->fds = pn_metrics_gauge(reg, "process_open_fds", "Open descriptors.", "");
     m->log_dropped =
         pn_metrics_gauge(reg, "pinna_log_records_dropped", "Log records lost to a full buffer.", "");
+    make_live(m, reg);
     return 0;
 }
 

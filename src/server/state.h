@@ -24,6 +24,15 @@ struct pn_server_metrics {
     struct pn_metric *upload_bytes;   /* pinna_upload_bytes_total */
     struct pn_metric *connections, *sockets, *running, *waiting; /* gauges, set when rendered */
     struct pn_metric *rss, *cpu, *fds, *log_dropped;
+    /* Of speech over sockets, for all protocols. */
+    struct pn_metric *live_connections; /* pinna_live_connections_total{protocol} */
+    struct pn_metric *live_utterances;  /* pinna_live_utterances_total{protocol} */
+    struct pn_metric *live_audio;       /* pinna_live_audio_seconds_total{protocol} */
+    struct pn_metric *live_ignored; /* pinna_live_ignored_messages_total{protocol}: audio that nobody waits
+                                       for */
+    struct pn_metric *live_errors;  /* pinna_live_errors_total{protocol,code} */
+    struct pn_metric *live_first;   /* pinna_live_first_partial_seconds{protocol}: since the first audio */
+    struct pn_metric *live_final;   /* pinna_live_final_seconds{protocol}: since the end of the audio */
 };
 
 struct pn_server {

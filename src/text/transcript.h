@@ -35,6 +35,7 @@ struct pn_segment {
  * is closed, all before it are. */
 struct pn_sentence {
     double start, end;           /* seconds; end < 0: it goes on */
+    bool heard;                  /* the first pass over it is done: its part of `live_text` is final */
     bool closed;                 /* its segments are final, if it has any */
     size_t segment, n_segments;  /* its part of `segments`, once closed */
     size_t live_start, live_end; /* its part of `live_text`, in bytes, with the blank that joins it to the one

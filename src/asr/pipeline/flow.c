@@ -189,6 +189,7 @@ static void publish_sentences(struct pn_pipeline_stream *s)
         struct pn_sentence *sentence = &p->sentences[u->sentence];
         if (u->state != PN_UTTERANCE_OPEN)
             sentence->end = (double)u->spans[0].end / PN_SAMPLE_RATE;
+        sentence->heard = u->in_live && u->state >= PN_UTTERANCE_SECOND;
         sentence->live_start = u->in_live ? u->live_at : p->live.len;
         sentence->live_end = u->in_live ? u->live_end : p->live.len;
         if (!u->settled)
