@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "text/transcript.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ struct pn_work {
     int rows;            /* matrix rows it adds to a batch; the scheduler keeps a row budget */
     int64_t cost_us;     /* a guess of what it adds to the step's time */
     int64_t deadline_us; /* monotonic; the batch is chosen oldest deadline first */
+    bool optional;       /* live: nothing is missing without it (a draft); comes after all that is not */
+    /* Live: since when something waits that is not optional, also for threads of the recogniser's own (phase
+     * 0); 0: as `deadline_us`, if there is work. */
+    int64_t since_us;
 };
 
 struct pn_recognizer_ops {
@@ -99,6 +104,7 @@ struct pn_recognizer {
     bool bare_text;      /* its text has no punctuation */
     bool finds_language; /* when none is wanted */
     int window_s; /* computes audio in windows so long, so short pieces are better joined; 0: no matter */
+    double draft_pace; /* by the scheduler before it asks for work: drafts so many times rarer than usual */
 };
 
 /* Embedded first in every stream; the fields are the scheduler's. */
@@ -110,6 +116,29 @@ struct pn_stream {
     void *progress_ctx;
     bool live;
     bool stepping; /* in the batch that runs now */
+    /* What the owner has fed, samples, and whether that is all; of an inner stream of the pipeline not told.
+     */
+    _Atomic int64_t fed;
+    atomic_bool ended;
+    /* Live, once audio came: when the first sample came, so that pn_stream_due_us() is true of those that
+     * came last. 0: not known. */
+    _Atomic int64_t began_us;
+    int64_t fed_us; /* the owner's: when it last fed */
 };
+
+enum { PN_STREAM_RATE = 16000 };
+
+static inline int64_t pn_stream_us(int64_t samples)
+{
+    return samples * 1000000 / PN_STREAM_RATE;
+}
+
+/* When live audio up to `sample` came, or would have come, had none come faster than in real time. 0: it is
+ * not known. */
+static inline int64_t pn_stream_due_us(const struct pn_stream *s, int64_t sample)
+{
+    int64_t began_us = atomic_load_explicit(&s->began_us, memory_order_relaxed);
+    return began_us ? began_us + pn_stream_us(sample) : 0;
+}
 
 #endif

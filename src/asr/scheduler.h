@@ -1,12 +1,14 @@
 /* scheduler.h - moves many streams forward together.
  *
  * One thread asks every open stream what its next work is (`next`), picks the batch (one recogniser, one
- * phase; live streams before files, the oldest deadline first; at most `batch_size` streams and `row_budget`
- * rows) and runs one `step`. Nothing else in the program knows about batching. All functions may be called
- * from any thread, but a stream has one owner. */
+ * phase; at most `batch_size` streams and `row_budget` rows) and runs one `step`. Live streams go before
+ * files, what may be left out behind what may not, the oldest deadline first; of files those go first of
+ * which little is left, but every fourth step of files is for the one that waits longest. Nothing else in the
+ * program knows about batching. All functions may be called from any thread, but a stream has one owner. */
 #ifndef PN_ASR_SCHEDULER_H
 #define PN_ASR_SCHEDULER_H
 
+#include "asr/load.h"
 #include "asr/recognizer.h"
 
 struct pn_scheduler;
@@ -21,20 +23,6 @@ struct pn_scheduler_stats {
     int streams, live;    /* open now */
     uint64_t steps, rows; /* since start */
     double step_p99_ms;   /* of the last steps */
-};
-
-/* How the machine keeps up with live streams. */
-enum pn_load_level {
-    PN_LOAD_FINE,
-    PN_LOAD_BEHIND, /* what may be left out (partial results by drafts) becomes rarer */
-    PN_LOAD_FULL    /* no new live stream should be let in */
-};
-
-struct pn_load {
-    enum pn_load_level level;
-    double lag_s; /* of the live stream that waits longest: how long ago its next step could have been done */
-    double
-        busy; /* share of the time that live streams' steps took lately, 0..1; without what may be left out */
 };
 
 PN_MUST_CHECK int pn_scheduler_new(const struct pn_scheduler_options *opt, struct pn_scheduler **ret,

@@ -16,13 +16,13 @@
 
 static const struct pn_recognizer A, B;
 
-#define FILE_STREAM(r, ph, n_rows, due)                                        \
-    {                                                                          \
-        &(r), { .phase = (ph), .rows = (n_rows), .deadline_us = (due) }, false \
+#define FILE_STREAM(r, ph, n_rows, due)                                           \
+    {                                                                             \
+        &(r), { .phase = (ph), .rows = (n_rows), .deadline_us = (due) }, false, 0 \
     }
-#define LIVE_STREAM(r, ph, n_rows, due)                                       \
-    {                                                                         \
-        &(r), { .phase = (ph), .rows = (n_rows), .deadline_us = (due) }, true \
+#define LIVE_STREAM(r, ph, n_rows, due)                                          \
+    {                                                                            \
+        &(r), { .phase = (ph), .rows = (n_rows), .deadline_us = (due) }, true, 0 \
     }
 
 /* `want`: indices in order, ended by -1. */
@@ -57,6 +57,77 @@ static void test_live_first(void **state)
     const struct pn_candidate c[] = { FILE_STREAM(A, 1, 1, 1), LIVE_STREAM(A, 1, 1, 90),
                                       LIVE_STREAM(A, 1, 1, 80) };
     check(c, 3, 8, 100, (int[]){ 2, 1, 0, -1 });
+}
+
+/* What may be left out comes behind what may not, however old it is, but before files. */
+static void test_optional_work_last(void **state)
+{
+    struct pn_candidate c[] = { FILE_STREAM(A, 1, 1, 1), LIVE_STREAM(A, 1, 1, 10), LIVE_STREAM(A, 1, 1, 90) };
+    c[1].work.optional = true;
+    check(c, 3, 8, 100, (int[]){ 2, 1, 0, -1 });
+    c[2].work.phase = 2; /* then it is alone */
+    check(c, 3, 8, 100, (int[]){ 2, -1 });
+}
+
+static void test_files_of_lower_ranks_first(void **state)
+{
+    struct pn_candidate c[] = { FILE_STREAM(A, 1, 1, 10), FILE_STREAM(A, 1, 1, 20), FILE_STREAM(A, 1, 1, 30),
+                                LIVE_STREAM(A, 1, 1, 99) };
+    c[0].rank = 7;
+    c[2].rank = 1;
+    c[1].rank = 1;
+    check(c, 3, 8, 100, (int[]){ 1, 2, 0, -1 });
+    check(c, 4, 8, 100, (int[]){ 3, 1, 2, 0, -1 });
+    check(c, 4, 2, 100, (int[]){ 3, 1, -1 });
+}
+
+static void test_ranks(void **state)
+{
+    assert_int_equal(pn_batch_rank(-1), 0);
+    assert_int_equal(pn_batch_rank(0), 0);
+    assert_int_equal(pn_batch_rank(4), 0);
+    assert_int_equal(pn_batch_rank(5), pn_batch_rank(7));
+    assert_true(pn_batch_rank(3) < pn_batch_rank(25));
+    assert_true(pn_batch_rank(25) < pn_batch_rank(600));
+    assert_int_equal(pn_batch_rank(590), pn_batch_rank(600));
+    assert_true(pn_batch_rank(1e9) < 100);
+}
+
+/* Against the rule as it is written: the most urgent of those that are left, again and again. */
+static bool goes_before(const struct pn_candidate *a, const struct pn_candidate *b)
+{
+    return a->live != b->live ? a->live : a->work.deadline_us < b->work.deadline_us;
+}
+
+static void check_in_order(const struct pn_candidate *c, size_t n, size_t max)
+{
+    size_t chosen[300];
+    bool taken[300] = { false };
+    size_t got = pn_batch_choose(c, n, max, 1000, chosen);
+    for (size_t k = 0; k < got; k++) {
+        size_t best = n;
+        for (size_t i = 0; i < n; i++)
+            if (!taken[i] && c[i].work.phase == c[chosen[0]].work.phase &&
+                (best == n || goes_before(&c[i], &c[best])))
+                best = i;
+        assert_int_equal(chosen[k], best);
+        taken[best] = true;
+    }
+    assert_int_equal(got, PN_MIN(n, max));
+}
+
+static void test_many(void **state)
+{
+    static struct pn_candidate c[300];
+    unsigned random = 1;
+    for (size_t i = 0; i < PN_ARRAY_LEN(c); i++) {
+        random = random * 1103515245 + 12345;
+        c[i] = (struct pn_candidate)FILE_STREAM(A, 1, 1, random >> 24);
+        c[i].live = (random >> 20) & 1;
+    }
+    check_in_order(c, PN_ARRAY_LEN(c), 32);
+    check_in_order(c, PN_ARRAY_LEN(c), 300);
+    check_in_order(c, 20, 32);
 }
 
 static void test_one_recogniser_and_phase(void **state)
@@ -158,10 +229,18 @@ static void test_pcm_inbox(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody_has_work), cmocka_unit_test(test_oldest_deadline_first),
-        cmocka_unit_test(test_live_first),      cmocka_unit_test(test_one_recogniser_and_phase),
-        cmocka_unit_test(test_batch_size),      cmocka_unit_test(test_row_budget),
-        cmocka_unit_test(test_step_times),      cmocka_unit_test(test_cpu_quota),
+        cmocka_unit_test(test_nobody_has_work),
+        cmocka_unit_test(test_oldest_deadline_first),
+        cmocka_unit_test(test_live_first),
+        cmocka_unit_test(test_optional_work_last),
+        cmocka_unit_test(test_files_of_lower_ranks_first),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_one_recogniser_and_phase),
+        cmocka_unit_test(test_batch_size),
+        cmocka_unit_test(test_row_budget),
+        cmocka_unit_test(test_step_times),
+        cmocka_unit_test(test_cpu_quota),
         cmocka_unit_test(test_pcm_inbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

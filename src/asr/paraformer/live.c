@@ -127,6 +127,15 @@ static int live_open(struct pn_recognizer *rec, const struct pn_recognition *wan
 
 /* ---- what comes next ---- */
 
+/* A whole chunk is as old as its last sample; a tail, however short, as the end of the audio. */
+static int64_t chunk_due_us(struct live_stream *s, size_t n)
+{
+    int64_t due_us = 0;
+    if (n >= chunk_samples(s))
+        due_us = pn_stream_due_us(&s->s.base, s->rows * ROW + (int64_t)chunk_samples(s));
+    return due_us ? due_us : pn_now_us();
+}
+
 static bool chunk_is_there(struct live_stream *s)
 {
     bool finished;
@@ -134,7 +143,7 @@ static bool chunk_is_there(struct live_stream *s)
     if (n < chunk_samples(s) && !finished)
         return false;
     if (s->s.ready_us == 0)
-        s->s.ready_us = pn_now_us();
+        s->s.ready_us = chunk_due_us(s, n);
     return true;
 }
 

@@ -35,14 +35,15 @@ static int show(struct pn_utterance *u, struct pn_str text, double confidence)
 {
     pn_buf_clear(&u->shown);
     pn_buf_str(&u->shown, text);
+    u->shown_anew = true;
     u->confidence = confidence;
     return u->shown.failed;
 }
 
-static int take_draft(struct pn_utterance *u, const struct pn_transcript *t)
+static int take_draft(struct pn_utterance *u, const struct pn_transcript *t, double pace)
 {
     int64_t now = pn_now_us();
-    u->rest_until_us = now + (now - u->draft_us); /* half of the time at most */
+    u->rest_until_us = now + (int64_t)((double)(now - u->heard_us) * pace); /* half of the time at most */
     int r = pn_agreement_add(&u->agreement, pn_str(t->text));
     if (r < 0)
         return r;
@@ -98,15 +99,19 @@ static int collect(struct pn_pipeline_stream *s, struct pn_utterance *u, struct 
         pn_utterance_drop_inner(u);
     if (u->state != PN_UTTERANCE_OPEN)
         return take_final(s, u, t, err);
-    r = take_draft(u, t);
+    r = take_draft(u, t, pn_listen_pace(s));
     pn_transcript_free(t);
     return r;
 }
 
-/* What a streaming model has heard so far. */
+/* What a streaming model has heard so far, if that is more than it was: most steps are parts of a chunk. */
 static int take_partial(struct pn_utterance *u, struct pn_err *err)
 {
     struct pn_transcript *t = NULL;
+    double position = pn_ops(u->inner)->position(u->inner);
+    if (position == u->partial_s)
+        return 0;
+    u->partial_s = position;
     int r = pn_ops(u->inner)->result(u->inner, &t, err);
     if (r == -PN_EAGAIN) {
         *err = (struct pn_err){ 0 };
@@ -170,9 +175,10 @@ static void grow_live(struct pn_pipeline_stream *s)
     struct pn_buf *live = &s->published.live;
     for (struct pn_utterance *u = s->first; u; u = u->next) {
         if (!u->in_live)
-            u->live_at = live->len;
+            u->live_at = u->live_end = live->len;
         u->in_live = true;
-        if (!u->next || !u->next->in_live) {
+        if (u->shown_anew && (!u->next || !u->next->in_live)) {
+            u->shown_anew = false;
             pn_spoken_extend(live, u->live_at, (struct pn_str){ u->shown.ptr, u->shown.len });
             u->live_end = live->len;
         }

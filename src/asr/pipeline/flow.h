@@ -9,6 +9,7 @@
 bool pn_listen_ready(struct pn_pipeline_stream *s, int64_t *ret_since_us);
 /* Takes samples, cuts them, opens and ends utterances. */
 PN_MUST_CHECK int pn_listen_step(struct pn_pipeline_stream *s, struct pn_err *err);
+double pn_listen_pace(const struct pn_pipeline_stream *s); /* drafts so many times rarer than usual */
 /* Lets the open utterance be recognised once more if that is due. */
 PN_MUST_CHECK int pn_listen_draft(struct pn_pipeline_stream *s, struct pn_err *err);
 

@@ -44,6 +44,8 @@ bool pn_listen_ready(struct pn_pipeline_stream *s, int64_t *ret_since_us)
     if (s->plan.short_whole && !s->cutting)
         least = (size_t)s->plan.limit + 1;
     *ret_since_us = atomic_load_explicit(&s->waiting_us, memory_order_relaxed);
+    if (s->want.live)
+        *ret_since_us = PN_MAX(*ret_since_us, pn_stream_due_us(&s->base, pn_track_end(&s->track)));
     return finished || n >= least;
 }
 
@@ -101,6 +103,12 @@ static int add_segment(struct pn_pipeline_stream *s, int64_t end)
     return r;
 }
 
+/* Audio up to `end` is complete now, or will be as somebody who talks would have it. */
+static int64_t due_us(const struct pn_pipeline_stream *s, int64_t end)
+{
+    return PN_MAX(pn_now_us(), pn_stream_due_us(&s->base, end));
+}
+
 static int end_utterance(struct pn_pipeline_stream *s, int64_t end)
 {
     if (s->plan.route == PN_ROUTE_SEGMENTS)
@@ -109,6 +117,7 @@ static int end_utterance(struct pn_pipeline_stream *s, int64_t end)
     if (s->plan.route == PN_ROUTE_REPEATED)
         pn_utterance_drop_inner(u);
     int r = pn_utterance_end(s, u, end);
+    u->due_us = due_us(s, end);
     u->state = s->plan.route == PN_ROUTE_STREAMED ? PN_UTTERANCE_RUNNING : PN_UTTERANCE_WAITING;
     size_t n = pn_utterance_length(u);
     if (r == 0 && s->plan.route == PN_ROUTE_REPEATED && (n == 0 || is_silent(s, u->pcm, n)))
@@ -184,13 +193,19 @@ int pn_listen_step(struct pn_pipeline_stream *s, struct pn_err *err)
 
 /* ---- drafts ---- */
 
+double pn_listen_pace(const struct pn_pipeline_stream *s)
+{
+    return PN_MAX(s->pipeline->base.draft_pace, 1.0);
+}
+
 static bool draft_is_due(struct pn_pipeline_stream *s, const struct pn_utterance *u, size_t n)
 {
     bool finished;
     for (const struct pn_utterance *before = s->first; before != u; before = before->next)
         if (before->state < PN_UTTERANCE_HEARD)
             return false;
-    return n >= u->n_drafted + PN_MAX((size_t)DRAFT_STEP, n / DRAFT_PART) &&
+    size_t step = PN_MAX((size_t)DRAFT_STEP, n / DRAFT_PART);
+    return n >= u->n_drafted + (size_t)((double)step * pn_listen_pace(s)) &&
            pn_now_us() >= u->rest_until_us && pn_pcm_inbox_len(&s->inbox, &finished) < BEHIND && !finished;
 }
 
@@ -208,6 +223,6 @@ int pn_listen_draft(struct pn_pipeline_stream *s, struct pn_err *err)
         return 0;
     u->n_to_feed = n;
     u->whole = true;
-    u->draft_us = pn_now_us();
+    u->due_us = due_us(s, start + (int64_t)n);
     return pn_utterance_hear(s, u, PN_HEAR_DRAFT, err);
 }

@@ -16,7 +16,6 @@ enum {
     INBOX = 45 * PN_SAMPLE_RATE, /* lets a decode child run ahead */
     MAX_BATCH = 64,              /* inner streams in one step */
     STEP_US = 50000,             /* that a stream may add to one */
-    DRAFT_PATIENCE_US = 300000,  /* drafts after final work */
     LISTEN_COST_US = 500,
     WRITE_COST_US = 20000
 };
@@ -154,10 +153,20 @@ static int pipeline_finish(struct pn_stream *st)
 
 static bool more_urgent(const struct pn_work *a, const struct pn_work *b)
 {
-    return a->phase != 0 && (b->phase == 0 || a->deadline_us < b->deadline_us);
+    if (a->phase == 0 || b->phase == 0)
+        return a->phase != 0;
+    return a->optional != b->optional ? b->optional : a->deadline_us < b->deadline_us;
 }
 
-static struct pn_work work_of(const struct pn_utterance *u)
+/* Live: what an inner stream is given whole is as old as the moment when all of it was there; a chunk, which
+ * the inner stream dates by itself, no older than the inner stream. */
+static int64_t live_deadline(const struct pn_pipeline_stream *s, const struct pn_utterance *u, int64_t own_us)
+{
+    bool streamed = s->plan.route == PN_ROUTE_STREAMED && u->state <= PN_UTTERANCE_RUNNING;
+    return streamed ? PN_MAX(own_us, u->heard_us) : u->due_us;
+}
+
+static struct pn_work work_of(const struct pn_pipeline_stream *s, const struct pn_utterance *u)
 {
     struct pn_work w = { 0 };
     if (!u->inner)
@@ -167,8 +176,9 @@ static struct pn_work work_of(const struct pn_utterance *u)
         w.phase += u->state == PN_UTTERANCE_SECOND ? PN_PHASE_SECOND : PN_PHASE_FIRST;
     else if (pn_ops(u->inner)->status(u->inner, NULL) != 0)
         w = (struct pn_work){ .phase = PN_PHASE_TEND, .rows = 1 };
-    if (u->state == PN_UTTERANCE_OPEN && u->whole)
-        w.deadline_us += DRAFT_PATIENCE_US;
+    if (s->want.live && w.phase != 0)
+        w.deadline_us = live_deadline(s, u, w.deadline_us);
+    w.optional = u->state == PN_UTTERANCE_OPEN && u->whole;
     return w;
 }
 
@@ -179,7 +189,7 @@ static struct pn_work inner_work(struct pn_pipeline_stream *s)
     const struct pn_utterance *of[PN_PIPELINE_TOGETHER], *first = NULL;
     size_t n = 0;
     for (const struct pn_utterance *u = s->first; u && n < PN_PIPELINE_TOGETHER; u = u->next) {
-        struct pn_work w = work_of(u);
+        struct pn_work w = work_of(s, u);
         if (more_urgent(&w, &lead)) {
             lead = w;
             first = u;
@@ -212,6 +222,17 @@ static struct pn_work through_work(struct pn_pipeline_stream *s)
     return w;
 }
 
+/* Since when the oldest utterance that is complete waits for its text, or the work that is next, whichever is
+ * older: inner streams may have threads of their own. */
+static int64_t waits_since(const struct pn_pipeline_stream *s, const struct pn_work *best)
+{
+    int64_t since_us = best->phase != 0 && !best->optional ? best->deadline_us : 0;
+    for (const struct pn_utterance *u = s->first; u && u->state != PN_UTTERANCE_OPEN; u = u->next)
+        if (u->due_us != 0 && (since_us == 0 || u->due_us < since_us))
+            since_us = u->due_us;
+    return since_us;
+}
+
 static struct pn_work pipeline_next(const struct pn_stream *st)
 {
     struct pn_pipeline_stream *s = pn_pipeline_stream_of(st);
@@ -228,6 +249,8 @@ static struct pn_work pipeline_next(const struct pn_stream *st)
     };
     if (pn_write_ready(s) && more_urgent(&write, &best))
         best = write;
+    if (s->want.live)
+        best.since_us = waits_since(s, &best);
     return best;
 }
 

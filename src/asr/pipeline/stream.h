@@ -104,14 +104,18 @@ struct pn_utterance {
     size_t segment, n_segments;
 
     /* Live. */
-    struct pn_buf shown;             /* its text so far */
-    double confidence;               /* of that, 0..1 */
-    size_t sentence;                 /* its number in what is published */
-    size_t live_at, live_end;        /* its part of the live text */
-    bool in_live;                    /* they are known */
-    struct pn_agreement agreement;   /* of its drafts */
-    size_t n_drafted;                /* samples that the last draft had */
-    int64_t draft_us, rest_until_us; /* begin of the draft; no other one before */
+    struct pn_buf shown;           /* its text so far */
+    bool shown_anew;               /* it is not in the live text yet */
+    double confidence;             /* of that, 0..1 */
+    double partial_s;              /* position of the inner stream when it was last asked */
+    size_t sentence;               /* its number in what is published */
+    size_t live_at, live_end;      /* its part of the live text */
+    bool in_live;                  /* they are known */
+    struct pn_agreement agreement; /* of its drafts */
+    size_t n_drafted;              /* samples that the last draft had */
+    int64_t rest_until_us;         /* no other draft before */
+    int64_t heard_us;              /* when its inner stream began */
+    int64_t due_us;                /* since when all that the inner stream is to hear is there */
 };
 
 struct pn_pipeline_stream {

@@ -1,6 +1,8 @@
 /* utterance.c - see utterance.h. */
 #include "asr/pipeline/utterance.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +173,12 @@ int pn_utterance_hear(struct pn_pipeline_stream *s, struct pn_utterance *u, enum
     inner->recognizer = r;
     inner->progress = NULL;
     inner->live = want.live;
+    if (s->want.live) {
+        int64_t began_us = pn_stream_due_us(&s->base, pn_utterance_start(u));
+        atomic_store_explicit(&inner->began_us, began_us, memory_order_relaxed);
+    }
     u->inner = inner;
+    u->heard_us = pn_now_us();
     u->n_fed = 0;
     u->finished = false;
     u->bare = r->bare_text;
