@@ -6,6 +6,7 @@
 
 #include "audio/decoder.h"
 #include "audio/g711.h"
+#include "audio/opus_packets.h"
 #include "audio/sinc.h"
 
 #include <math.h>
@@ -20,6 +21,7 @@ struct pn_intake {
     unsigned char part[4];
     size_t n_part;
     struct pn_sinc *sinc; /* NULL: 16 kHz */
+    struct pn_opus *opus; /* instead of all that */
 };
 
 static const struct {
@@ -47,6 +49,7 @@ struct pn_intake *pn_intake_free(struct pn_intake *in)
 {
     if (in) {
         pn_sinc_free(in->sinc);
+        pn_opus_free(in->opus);
         free(in);
     }
     return NULL;
@@ -54,9 +57,8 @@ struct pn_intake *pn_intake_free(struct pn_intake *in)
 
 int pn_intake_new(enum pn_intake_format format, int rate, struct pn_intake **ret, struct pn_err *err)
 {
-    if (format == PN_INTAKE_OPUS)
-        return pn_fail(err, PN_EUNSUPPORTED, "no Opus here");
-    if (rate < PN_INTAKE_MIN_RATE || rate > PN_INTAKE_MAX_RATE)
+    bool opus = format == PN_INTAKE_OPUS;
+    if (!opus && (rate < PN_INTAKE_MIN_RATE || rate > PN_INTAKE_MAX_RATE))
         return pn_fail(err, PN_EINVAL, "%d Hz: a sample rate is %d to %d Hz", rate, PN_INTAKE_MIN_RATE,
                        PN_INTAKE_MAX_RATE);
     struct pn_intake *in = calloc(1, sizeof(*in));
@@ -64,7 +66,9 @@ int pn_intake_new(enum pn_intake_format format, int rate, struct pn_intake **ret
     if (r == 0) {
         in->format = format;
         in->width = FORMATS[format].width;
-        if (rate != PN_SAMPLE_RATE)
+        if (opus)
+            r = pn_opus_new(&in->opus);
+        else if (rate != PN_SAMPLE_RATE)
             r = pn_sinc_new(rate, &in->sinc);
     }
     if (r < 0) {
@@ -107,20 +111,27 @@ static float sample(enum pn_intake_format format, const unsigned char *p)
     PN_UNREACHABLE();
 }
 
-/* n samples of the source's rate, at most PIECE of them. */
+static void clamp_all(float *pcm, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pcm[i] = clamp(pcm[i]);
+}
+
+/* n samples of the source's rate, at most PIECE of them. The filter rings a little over. */
 static int resample(struct pn_intake *in, const float *pcm, size_t n, float *out, size_t *n_out)
 {
-    if (!in->sinc) {
+    size_t made = n;
+    int r = 0;
+    if (in->sinc)
+        r = pn_sinc_take(in->sinc, pcm, n, out + *n_out, &made);
+    else
         memcpy(out + *n_out, pcm, n * sizeof(*pcm));
-        *n_out += n;
-        return 0;
-    }
-    size_t made = 0;
-    int r = pn_sinc_take(in->sinc, pcm, n, out + *n_out, &made);
-    for (size_t i = *n_out; i < *n_out + made; i++) /* the filter may ring a little over */
-        out[i] = clamp(out[i]);
+    if (r < 0)
+        return r;
+    if (in->sinc)
+        clamp_all(out + *n_out, made);
     *n_out += made;
-    return r;
+    return 0;
 }
 
 /* Completes the sample that was cut. Returns how many bytes that took. */
@@ -140,6 +151,8 @@ static size_t mend(struct pn_intake *in, const unsigned char *data, size_t n, fl
 
 size_t pn_intake_room(const struct pn_intake *in, size_t n)
 {
+    if (in->opus)
+        return pn_opus_room(in->opus);
     size_t samples = (in->n_part + n) / in->width;
     return in->sinc ? pn_sinc_room(in->sinc, samples) : samples;
 }
@@ -148,8 +161,13 @@ int pn_intake_take(struct pn_intake *in, const unsigned char *data, size_t n, fl
 {
     float piece[PIECE];
     size_t n_piece = 0, n_out = 0;
-    size_t at = mend(in, data, n, piece, &n_piece);
     int r = 0;
+    if (in->opus) {
+        r = pn_opus_take(in->opus, data, n, pcm, ret_n);
+        clamp_all(pcm, r == 0 ? *ret_n : 0);
+        return r;
+    }
+    size_t at = mend(in, data, n, piece, &n_piece);
     do {
         for (; n_piece < PIECE && n - at >= in->width; at += in->width)
             piece[n_piece++] = sample(in->format, data + at);
@@ -168,7 +186,16 @@ int pn_intake_take(struct pn_intake *in, const unsigned char *data, size_t n, fl
 
 int pn_intake_end(struct pn_intake *in, float *pcm, size_t *ret_n)
 {
+    size_t n = 0;
+    int r = 0;
     in->n_part = 0; /* half a sample is none */
-    *ret_n = 0;
-    return in->sinc ? pn_sinc_end(in->sinc, pcm, ret_n) : 0;
+    if (in->opus)
+        r = pn_opus_end(in->opus, pcm, &n);
+    else if (in->sinc)
+        r = pn_sinc_end(in->sinc, pcm, &n);
+    if (r < 0)
+        return r;
+    clamp_all(pcm, n);
+    *ret_n = n;
+    return 0;
 }

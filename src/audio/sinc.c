@@ -17,6 +17,7 @@ enum {
     ZEROS = 32,         /* of the sinc on each side, at the lower rate */
     MAX_PHASES = 640,   /* 11025 Hz has as many */
     TABLE_PHASES = 512, /* mixing two rows of so many costs -105 dB */
+    BESSEL_TERMS = 24,  /* 1e-12 of what it is at BETA */
     LANES = 8,          /* sums in a row of coefficients */
 };
 
@@ -36,36 +37,42 @@ struct pn_sinc {
 
 /* ---- the table ---- */
 
-/* The modified Bessel function of order 0. */
-static double bessel(double x)
+/* The Kaiser window, times something: the modified Bessel function of order 0, whose series in (x/2)^2 has
+ * the coefficients 1 / k!^2. `edge`: -1 to 1. */
+static double window(double edge)
 {
-    double sum = 1, term = 1;
-    for (int k = 1; term > sum * 1e-12; k++) {
-        term *= x * x / (4.0 * k * k);
-        sum += term;
-    }
+    double y = BETA * BETA / 4 * (1 - edge * edge), sum = 1;
+    for (int k = BESSEL_TERMS; k > 0; k--)
+        sum = 1 + sum * y * (1.0 / (k * k));
     return sum;
 }
 
-/* The filter at `t` input samples from its middle; `scale` lower rate / input rate. */
-static double kernel(double t, double scale, double half)
+/* The filter at `t` input samples from its middle, times something; `scale` lower rate / input rate. */
+static double kernel(double t, double scale)
 {
-    double edge = t / half;
+    double edge = t * scale / ZEROS, x = M_PI * t * scale * CUTOFF;
     if (edge <= -1 || edge >= 1)
         return 0;
-    double x = M_PI * t * scale * CUTOFF;
-    double sinc = fabs(x) < 1e-9 ? 1 : sin(x) / x;
-    return scale * CUTOFF * sinc * bessel(BETA * sqrt(1 - edge * edge)) / bessel(BETA);
+    return (fabs(x) < 1e-9 ? 1 : sin(x) / x) * window(edge);
 }
 
 /* A row for outputs that lie `fraction` behind an input sample; it sums up to 1, so a constant stays one. */
 static void fill_row(float *row, size_t half, double fraction, double scale)
 {
-    double reach = ZEROS / scale, sum = 0;
+    double sum = 0;
+    for (size_t i = 0; i < 2 * half; i++) {
+        row[i] = (float)kernel((double)i - (double)(half - 1) - fraction, scale);
+        sum += row[i];
+    }
     for (size_t i = 0; i < 2 * half; i++)
-        sum += kernel((double)i - (double)(half - 1) - fraction, scale, reach);
-    for (size_t i = 0; i < 2 * half; i++)
-        row[i] = (float)(kernel((double)i - (double)(half - 1) - fraction, scale, reach) / sum);
+        row[i] = (float)(row[i] / sum);
+}
+
+/* The row that lies as far before an input sample as `row` behind one. */
+static void mirror_row(float *mirrored, const float *row, size_t taps)
+{
+    for (size_t i = 0; i < taps; i++)
+        mirrored[i] = row[taps - 1 - i];
 }
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -87,8 +94,11 @@ static int make_table(struct pn_sinc *s, int rate)
     s->table = calloc((size_t)(s->rows + 1) * s->taps, sizeof(*s->table));
     if (!s->table)
         return -PN_ENOMEM;
-    for (uint32_t i = 0; i <= s->rows; i++)
-        fill_row(s->table + i * s->taps, s->half, (double)i / s->rows, scale);
+    for (uint32_t i = 0; i <= s->rows / 2; i++) {
+        float *row = s->table + i * s->taps;
+        fill_row(row, s->half, (double)i / s->rows, scale);
+        mirror_row(s->table + (s->rows - i) * s->taps, row, s->taps);
+    }
     return 0;
 }
 

@@ -1,9 +1,10 @@
 /* sinc.h - samples of any rate to 16 kHz, piece by piece: a polyphase filter, a sinc in a Kaiser window.
  *
- * Up to 0.42 of the lower of the two rates passes within 0.02 dB; what would be heard as something else
- * (above 0.52 of it) is 85 dB down. The filter's delay is taken away: sample k of the output is at the time
- * k / 16000 s of the input, and there are as many of them as the input is long. The output does not depend
- * on how the input was cut. One thread. */
+ * What lies below 0.42 of the lower of the two rates passes within 0.02 dB; what would be heard as something
+ * else (above 0.525 of it) is 85 dB down. The filter's delay is taken away: sample k of the output is at the
+ * time k / 16000 s of the input, and there are as many of them as the input is long. The output does not
+ * depend on how the input was cut. It costs 0.05 % of a core (from 8 kHz) to 0.1 % (from 48 kHz) in real
+ * time, and 16 to 220 KB. One thread. */
 #ifndef PN_AUDIO_SINC_H
 #define PN_AUDIO_SINC_H
 
