@@ -19,9 +19,12 @@ struct pn_ws_frames {
     wslay_event_context_ptr wslay;
     uint8_t head[HEAD_MAX]; /* of the frame being written: goes out together with its payload */
     size_t head_len;
-    bool mid_frame;           /* a frame is partly written */
-    bool held;                /* pn_ws_frames_hold() */
-    bool closing;             /* pn_ws_frames_close() */
+    bool mid_frame;      /* a frame is partly written */
+    bool held;           /* pn_ws_frames_hold() */
+    bool closing;        /* pn_ws_frames_close() */
+    unsigned close_code; /* of a close frame that waits for the messages before it; 0: none does */
+    char close_reason[REASON_MAX];
+    size_t close_reason_len;
     bool broken;              /* the stream ended or broke */
     bool in_control, in_text; /* what arrives now: a control frame; a text message */
     struct pn_buf text;       /* what of it has arrived */
@@ -216,6 +219,24 @@ static void say_protocol_error(struct pn_ws_frames *f)
         (void)f->ops->write(f->ctx, &v, 1);
 }
 
+/* wslay sends control frames first, and nothing behind a close. */
+static void close_behind_messages(struct pn_ws_frames *f)
+{
+    if (f->close_code == 0 || wslay_event_get_queued_msg_count(f->wslay) > 0)
+        return;
+    (void)wslay_event_queue_close(f->wslay, (uint16_t)f->close_code, (const uint8_t *)f->close_reason,
+                                  f->close_reason_len);
+    f->close_code = 0;
+}
+
+static bool write_out(struct pn_ws_frames *f)
+{
+    if (wslay_event_want_write(f->wslay) && wslay_event_send(f->wslay) != 0)
+        return false;
+    close_behind_messages(f);
+    return !wslay_event_want_write(f->wslay) || wslay_event_send(f->wslay) == 0;
+}
+
 bool pn_ws_frames_run(struct pn_ws_frames *f, int64_t now_us)
 {
     f->now_us = now_us;
@@ -225,7 +246,7 @@ bool pn_ws_frames_run(struct pn_ws_frames *f, int64_t now_us)
             say_protocol_error(f);
         return false;
     }
-    if (wslay_event_want_write(f->wslay) && wslay_event_send(f->wslay) != 0)
+    if (!write_out(f))
         return false;
     return wslay_event_want_read(f->wslay) || wslay_event_want_write(f->wslay);
 }
@@ -240,6 +261,8 @@ void pn_ws_frames_hold(struct pn_ws_frames *f, bool hold)
 int pn_ws_frames_send(struct pn_ws_frames *f, bool text, const char *data, size_t n)
 {
     struct wslay_event_msg msg = { text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, (const uint8_t *)data, n };
+    if (f->closing)
+        return -PN_ECANCELLED;
     if (queue_is_full(f, 2))
         return -PN_EFULL;
     int r = wslay_event_queue_msg(f->wslay, &msg);
@@ -259,8 +282,13 @@ void pn_ws_frames_close(struct pn_ws_frames *f, unsigned code, const char *reaso
     size_t n = PN_MIN(strlen(reason), (size_t)REASON_MAX);
     while (n > 0 && ((unsigned char)reason[n] & 0xc0) == 0x80) /* not in the middle of a character */
         n--;
-    (void)wslay_event_queue_close(f->wslay, (uint16_t)code, (const uint8_t *)reason, n);
+    if (f->closing)
+        return;
     f->closing = true;
+    f->close_code = code;
+    f->close_reason_len = n;
+    memcpy(f->close_reason, reason, n);
+    close_behind_messages(f);
 }
 
 bool pn_ws_frames_closing(const struct pn_ws_frames *f)

@@ -46,7 +46,8 @@ void pn_ws_frames_hold(struct pn_ws_frames *f, bool hold);
 /* Queues a message. -PN_EFULL: the peer reads too slowly; -PN_ECANCELLED: closing; -PN_ENOMEM. */
 PN_MUST_CHECK int pn_ws_frames_send(struct pn_ws_frames *f, bool text, const char *data, size_t n);
 void pn_ws_frames_ping(struct pn_ws_frames *f);
-/* Queues a close frame, the first time; `reason` at most 123 bytes of UTF-8. No message is told any more. */
+/* Queues a close frame behind the messages that wait, the first time; `reason` at most 123 bytes of UTF-8. No
+ * message is told any more. */
 void pn_ws_frames_close(struct pn_ws_frames *f, unsigned code, const char *reason);
 bool pn_ws_frames_closing(const struct pn_ws_frames *f); /* whether that was done */
 

@@ -229,6 +229,22 @@ static void test_closing_ends_a_hold_and_all_messages(void **state)
                7);
 }
 
+/* Whoever explains why and then closes is heard, also by a slow reader. */
+static void test_a_close_waits_for_the_messages_before_it(void **state)
+{
+    struct peer *p = *state;
+    assert_int_equal(pn_ws_frames_send(p->f, true, "why", 3), 0);
+    pn_ws_frames_close(p->f, 1013, "later");
+    for (p->room = 1; p->out.len < 5; p->room = 1)
+        assert_true(pn_ws_frames_run(p->f, 0));
+    p->room = SIZE_MAX;
+    assert_true(pn_ws_frames_run(p->f, 0));
+    assert_out(p,
+               "\x81\x03why"
+               "\x88\x07\x03\xf5later",
+               14);
+}
+
 static void test_a_long_reason_is_cut_between_characters(void **state)
 {
     struct peer *p = *state;
@@ -379,6 +395,7 @@ int main(void)
         CASE(test_text_must_be_utf8),
         CASE(test_holding),
         CASE(test_closing_ends_a_hold_and_all_messages),
+        CASE(test_a_close_waits_for_the_messages_before_it),
         CASE(test_a_long_reason_is_cut_between_characters),
         CASE(test_floods_are_ended),
         CASE(test_empty_fragments_are_ended),
