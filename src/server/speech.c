@@ -5,6 +5,7 @@
  * comes. */
 #include "server/speech.h"
 
+#include "base/buf.h"
 #include "server/loop.h"
 #include "server/state.h"
 
@@ -19,15 +20,45 @@ struct pn_speech {
     struct pn_live *live; /* NULL: it is over */
     pn_speech_news *news;
     void *ctx;
-    bool paused;  /* the socket is, because the engine has enough to do */
-    bool telling; /* in tell_all(), which frees it if it ends */
+    struct pn_buf rest; /* raw samples for which the engine had no room, from rest_at on */
+    size_t rest_at;
+    bool packets;   /* what comes is no raw samples: it cannot be cut */
+    bool finishing; /* nothing comes behind the rest */
+    bool paused;    /* the socket is, because the engine has enough to do */
+    bool telling;   /* in tell_all(), which frees it if it ends */
 };
 
-static void resume(struct pn_speech *sp)
+static void set_paused(struct pn_speech *sp, bool paused)
 {
-    if (sp->paused)
+    if (paused && !sp->paused)
+        pn_ws_pause(sp->ws);
+    else if (!paused && sp->paused)
         pn_ws_resume(sp->ws);
-    sp->paused = false;
+    sp->paused = paused;
+}
+
+static void forget_rest(struct pn_speech *sp)
+{
+    pn_buf_done(&sp->rest);
+    pn_buf_init(&sp->rest, PN_SPEECH_MAX);
+    sp->rest_at = 0;
+}
+
+/* The engine gets of the rest what it has room for. */
+static void hand_on(struct pn_speech *sp)
+{
+    int r = 0;
+    while (r == 0 && sp->rest_at < sp->rest.len) {
+        size_t n = PN_MIN(PN_LIVE_HIGH, sp->rest.len - sp->rest_at);
+        r = pn_live_feed(sp->live, sp->rest.ptr + sp->rest_at, n);
+        sp->rest_at += r < 0 ? 0 : n;
+    }
+    if (sp->rest.len > 0 && sp->rest_at == sp->rest.len) {
+        forget_rest(sp);
+        if (sp->finishing)
+            pn_live_finish(sp->live);
+    }
+    set_paused(sp, r != 0);
 }
 
 static void let_go(struct pn_speech *sp)
@@ -35,7 +66,8 @@ static void let_go(struct pn_speech *sp)
     if (sp->live)
         pn_live_close(sp->live);
     sp->live = NULL;
-    resume(sp);
+    forget_rest(sp);
+    set_paused(sp, false);
 }
 
 static void free_if_over(struct pn_speech *sp)
@@ -60,7 +92,7 @@ static void tell_all(struct pn_message *message)
     sp->telling = true;
     while (sp->live && pn_live_take(sp->live, &news)) {
         if (news.room)
-            resume(sp);
+            hand_on(sp);
         if (news.ended)
             let_go(sp);
         if (news.transcript || news.ended)
@@ -82,6 +114,8 @@ int pn_speech_open(struct pn_ws *ws, const struct pn_live_request *req, pn_speec
     sp->ws = ws;
     sp->news = news;
     sp->ctx = ctx;
+    sp->packets = req->format == PN_INTAKE_OPUS;
+    pn_buf_init(&sp->rest, PN_SPEECH_MAX);
     struct pn_live_request mine = *req;
     mine.moved = moved;
     mine.ctx = sp;
@@ -95,17 +129,26 @@ int pn_speech_open(struct pn_ws *ws, const struct pn_live_request *req, pn_speec
 
 int pn_speech_feed(struct pn_speech *sp, const void *data, size_t n)
 {
-    int r = sp->live ? pn_live_feed(sp->live, data, n) : 0;
-    if (r == 1 && !sp->paused) {
-        sp->paused = true;
-        pn_ws_pause(sp->ws);
+    int r = -PN_ELIMIT;
+    if (!sp->live)
+        return 0;
+    if (sp->rest.len == 0)
+        r = pn_live_feed(sp->live, data, n);
+    if (r == -PN_ELIMIT && !sp->packets) {
+        pn_buf_append(&sp->rest, data, n);
+        r = sp->rest.failed;
+        if (r == 0)
+            hand_on(sp);
+    } else if (r == 1) {
+        set_paused(sp, true);
     }
     return PN_MIN(r, 0);
 }
 
 void pn_speech_finish(struct pn_speech *sp)
 {
-    if (sp->live)
+    sp->finishing = true;
+    if (sp->live && sp->rest.len == 0)
         pn_live_finish(sp->live);
 }
 

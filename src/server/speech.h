@@ -17,7 +17,9 @@ typedef void pn_speech_news(void *ctx, struct pn_speech *sp, const struct pn_liv
 /* As pn_live_open(); `req`'s moved and ctx are not looked at. `ws` is paused and resumed by it. */
 PN_MUST_CHECK int pn_speech_open(struct pn_ws *ws, const struct pn_live_request *req, pn_speech_news *news,
                                  void *ctx, struct pn_speech **ret, int *ret_retry_ms, struct pn_err *err);
-/* As pn_live_feed(), but nobody has to wait: 0 or -PN_ELIMIT. */
+/* As pn_live_feed(), but nobody has to wait: raw samples for which the engine has no room are kept here, up
+ * to PN_SPEECH_MAX bytes. 0, -PN_ELIMIT or -PN_ENOMEM. */
+#define PN_SPEECH_MAX ((size_t)16 << 20)
 PN_MUST_CHECK int pn_speech_feed(struct pn_speech *sp, const void *data, size_t n);
 void pn_speech_finish(struct pn_speech *sp);
 struct pn_speech *pn_speech_cancel(struct pn_speech *sp); /* accepts NULL, returns NULL; no news after it */
