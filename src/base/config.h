@@ -12,6 +12,7 @@ struct pn_config {
     int64_t max_connections;      /* MAX_CONNECTIONS 20: WebSockets */
     int64_t max_http_connections; /* PINNA_MAX_HTTP_CONNECTIONS 1024: TCP connections */
     int64_t ws_timeout_s;         /* WS_TIMEOUT 300 */
+    int64_t realtime_session_s;   /* PINNA_REALTIME_SESSION 3600 */
     int64_t max_message_mb;       /* PINNA_MAX_MESSAGE_MB 64: one WebSocket message of audio */
     int64_t funasr_port;          /* FUNASR_PORT 0 = none: FunASR's WebSocket alone */
     const char *tls_cert;         /* TLS_CERT, PEM chain; "" = plain HTTP */

@@ -22,6 +22,13 @@ void pn_transcribe_handle(struct pn_request *req);
 void pn_transcribe_done(struct pn_request *req);
 
 extern const struct pn_ws_protocol pn_ws_ptt; /* ptt.c */
+/* realtime.c, routes_realtime.c */
+extern const struct pn_ws_protocol pn_realtime;
+void pn_realtime_keys_begin(struct pn_request *req);
+void pn_realtime_keys_body(struct pn_request *req, const char *data, size_t n);
+void pn_realtime_client_secrets(struct pn_request *req);
+void pn_realtime_transcription_sessions(struct pn_request *req);
+
 #if PN_TEST_ROUTES
 extern const struct pn_ws_protocol pn_ws_echo; /* ws_echo.c */
 #endif

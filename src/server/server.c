@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "server/realtime_secrets.h"
 #include "server/state.h"
 
 #include <signal.h>
@@ -267,6 +268,7 @@ struct pn_server *pn_server_free(struct pn_server *s)
     for (size_t i = 0; i < s->n_listeners; i++)
         close(s->listeners[i].fd);
     pn_ws_table_free(s->sockets);
+    pn_rt_secrets_free(s->realtime_secrets);
     pn_http_free(s->http); /* ends the requests, which cancel their jobs */
     pn_live_engine_free(s->live);
     pn_transcriber_free(s->transcriber);

@@ -44,6 +44,7 @@ struct pn_server {
     struct pn_conns *conns;
     struct pn_http *http;
     struct pn_ws_table *sockets;
+    struct pn_rt_secrets *realtime_secrets; /* NULL: none was asked for yet */
     struct pn_metrics *metrics;
     struct pn_server_metrics m;
     struct pn_models *models;
