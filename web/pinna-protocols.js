@@ -25,6 +25,7 @@ class PushToTalk {
     start({ sampleRate, model, language, hotwords, interim, vad }) {
         this.text = '';
         this.stopped = false;
+        this.vad = vad;
         this.control('start', {
             format: 'pcm_s16le', sample_rate: sampleRate, interim, vad,
             ...filled({ model, language, hotwords }),
@@ -50,12 +51,15 @@ class PushToTalk {
             this.text = m.full_text ?? this.text + m.text;
             this.link.partial(this.text);
         } else if (m.type === 'final') {
+            const whole = m.sentence === undefined; /* after a stop: with `vad` its sentences were told */
             this.text = '';
-            this.link.final({
-                text: m.text, segments: m.segments, language: m.language, confidence: m.confidence,
-                audio_ms: m.audio_duration_ms, processing_ms: m.processing_time_ms,
-            });
-            if (this.stopped) {
+            if (!whole || !this.vad) {
+                this.link.final({
+                    text: m.text, segments: m.segments, language: m.language, confidence: m.confidence,
+                    audio_ms: m.audio_duration_ms, processing_ms: m.processing_time_ms,
+                });
+            }
+            if (whole && this.stopped) {
                 this.link.ended();
             }
         } else if (m.type === 'error') {

@@ -1,10 +1,12 @@
 """pinna_fixtures.py - fixtures of the API and load tests: servers and spoken clips."""
 import array
 import asyncio
+import gzip
 import io
 import os
 import pathlib
 import resource
+import shutil
 import struct
 import threading
 import wave
@@ -17,6 +19,7 @@ from slow_peer import drip
 from wire import get, wait_until
 
 ALSA = pathlib.Path("/usr/share/sounds/alsa")
+DATA = ROOT / "tests" / "data"
 JFK = ROOT.parent / "shared" / "fixtures" / "audio"
 SPOKEN = (
     "Front_Center",
@@ -136,6 +139,30 @@ def servers_are_well():
     yield
     for s in list(server_process.running):
         s.check()
+
+
+@pytest.fixture(scope="session")
+def micro_models(tmp_path_factory):
+    """Settings of a server with the small trained models of tests/data: a Paraformer that streams for live
+    audio, one that corrects it and hears files, a detector, random punctuation, a Whisper ("micro")."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in {
+        "offline": "micro-offline",
+        "streaming": "micro-streaming",
+        "fsmn-vad": "micro-vad",
+        "ct-punc": "rand-punc",
+    }.items():
+        shutil.copytree(DATA / "paraformer" / "models" / model, folder / name)
+    with gzip.open(DATA / "micro.pt.gz") as packed, open(folder / "micro.pt", "wb") as out:
+        shutil.copyfileobj(packed, out)
+    shutil.copy(DATA / "micro.tiktoken", folder / "multilingual.tiktoken")
+    return {
+        "MODEL_DIR": folder,
+        "WHISPER_MODEL": "offline",
+        "MODEL_NAME": "streaming",
+        "PINNA_FINAL_MODEL": "offline",
+        "PINNA_PRECISION": "f32",
+    }
 
 
 def wav_bytes(samples, rate=16000):

@@ -1,7 +1,6 @@
 """Paraformer, cuts, marks and numbers behind HTTP and on the command line: the small trained models of tests/data."""
 import array
 import json
-import shutil
 import subprocess
 import wave
 
@@ -17,32 +16,8 @@ TEXTS = ["打开空调三五八", "播放音乐", "今天天气怎么样", "再�
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    for name, model in {
-        "offline": "micro-offline",
-        "streaming": "micro-streaming",
-        "fsmn-vad": "micro-vad",
-        "ct-punc": "rand-punc",
-    }.items():
-        shutil.copytree(DATA / "models" / model, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def settings(models):
-    return {
-        "MODEL_DIR": models,
-        "WHISPER_MODEL": "offline",
-        "MODEL_NAME": "streaming",
-        "PINNA_FINAL_MODEL": "offline",
-        "PINNA_PRECISION": "f32",
-    }
-
-
-@pytest.fixture(scope="module")
-def server(start_module_server, settings):
-    return start_module_server(settings)
+def server(start_module_server, micro_models):
+    return start_module_server(micro_models)
 
 
 def clip(name="v01"):
@@ -112,11 +87,11 @@ def test_values_that_cannot_be(server, field, value, text):
     check_error(r, 400, param=field, says=[text])
 
 
-def test_command_line(settings, tmp_path):
+def test_command_line(micro_models, tmp_path):
     r = subprocess.run(
         [PINNA, "transcribe", "--vad", "--no-punctuation", "--itn", "--format", "json", DATA / "wav" / "v01.wav"],
         cwd=tmp_path,
-        env=clean_env(tmp_path, settings),
+        env=clean_env(tmp_path, micro_models),
         capture_output=True,
         text=True,
         timeout=T,
@@ -125,16 +100,16 @@ def test_command_line(settings, tmp_path):
     assert [s["text"] for s in json.loads(r.stdout)["segments"]] == ["打开空调358"] + TEXTS[1:]
 
 
-def test_a_live_model_that_is_not_here(start_server, settings):
-    s = start_server(dict(settings, MODEL_NAME="paraformer-en"))
+def test_a_live_model_that_is_not_here(start_server, micro_models):
+    s = start_server(dict(micro_models, MODEL_NAME="paraformer-en"))
     assert "pinna pull paraformer-en; live audio is recognised by offline" in s.stderr_path.read_text()
 
 
-def test_a_detector_that_is_not_here(settings, tmp_path):
+def test_a_detector_that_is_not_here(micro_models, tmp_path):
     r = subprocess.run(
         [PINNA, "serve", "--port", "0"],
         cwd=tmp_path,
-        env=clean_env(tmp_path, dict(settings, PINNA_VAD="silero")),
+        env=clean_env(tmp_path, dict(micro_models, PINNA_VAD="silero")),
         capture_output=True,
         text=True,
         timeout=T,
