@@ -43,6 +43,7 @@ static int show(struct pn_utterance *u, struct pn_str text, double confidence)
 static int take_draft(struct pn_utterance *u, const struct pn_transcript *t, double pace)
 {
     int64_t now = pn_now_us();
+    u->partial_s = t->duration;
     u->rest_until_us = now + (int64_t)((double)(now - u->heard_us) * pace); /* half of the time at most */
     int r = pn_agreement_add(&u->agreement, pn_str(t->text));
     if (r < 0)
@@ -266,12 +267,14 @@ static struct pn_utterance *first_unsettled(const struct pn_pipeline_stream *s)
     return u;
 }
 
-/* Seconds of audio that are recognised. */
+/* Seconds of audio that are recognised: of what is still spoken, those that made the text that is shown. */
 static double position(const struct pn_pipeline_stream *s)
 {
     const struct pn_utterance *u = first_unsettled(s);
     if (!u)
         return (double)(s->heard_all ? s->cutter.heard : pn_cutter_needs(&s->cutter)) / PN_SAMPLE_RATE;
+    if (u->state == PN_UTTERANCE_OPEN)
+        return pn_utterance_time(u, u->partial_s, false);
     if (u->inner && u->state == PN_UTTERANCE_RUNNING)
         return pn_utterance_time(u, pn_ops(u->inner)->position(u->inner), false);
     bool over = u->state >= PN_UTTERANCE_HEARD;

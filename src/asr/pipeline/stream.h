@@ -107,7 +107,7 @@ struct pn_utterance {
     struct pn_buf shown;           /* its text so far */
     bool shown_anew;               /* it is not in the live text yet */
     double confidence;             /* of that, 0..1 */
-    double partial_s;              /* position of the inner stream when it was last asked */
+    double partial_s;              /* seconds that made the text that is shown */
     size_t sentence;               /* its number in what is published */
     size_t live_at, live_end;      /* its part of the live text */
     bool in_live;                  /* they are known */
