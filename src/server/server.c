@@ -192,7 +192,8 @@ static int start_engine(struct pn_server *s, struct pn_err *err)
                                     .models = s->models,
                                     .worker_threads = (int)c->worker_threads,
                                     .max_sessions = max_sessions,
-                                    .feed_samples = (int)c->chunk_samples };
+                                    .feed_samples = (int)c->chunk_samples,
+                                    .chunk_latency = s->m.chunk_latency };
     r = pn_transcriber_new(&jobs, &s->transcriber, err);
     return r < 0 ? r : pn_live_engine_new(&live, &s->live, err);
 }

@@ -30,6 +30,26 @@ static void make_live(struct pn_server_metrics *m, struct pn_metrics *reg)
                                          "protocol", LATENCY_SECONDS, PN_ARRAY_LEN(LATENCY_SECONDS));
 }
 
+static void make_sessions(struct pn_server_metrics *m, struct pn_metrics *reg)
+{
+    m->sessions = pn_metrics_gauge(reg, "pinna_live_sessions", "Streams of people who talk.", "");
+    m->session_events = pn_metrics_counter(
+        reg, "pinna_live_sessions_total",
+        "Sessions opened, refused, ended, failed, dropped by their clients, and shed under load.", "event");
+    m->session_audio =
+        pn_metrics_counter(reg, "pinna_live_heard_seconds_total", "Audio that came in sessions.", "");
+    m->bad_packets =
+        pn_metrics_counter(reg, "pinna_live_bad_packets_total", "Opus packets that were damaged.", "");
+    m->lag = pn_metrics_gauge(reg, "pinna_live_lag_seconds",
+                              "How long the live stream that waits longest has waited.", "");
+    m->busy = pn_metrics_gauge(reg, "pinna_live_busy_ratio",
+                               "Share of the time that steps of live streams take.", "");
+    m->chunk_latency =
+        pn_metrics_histogram(reg, "pinna_live_chunk_seconds",
+                             "Time from when the audio of a partial result was there until the result was.",
+                             "", LATENCY_SECONDS, PN_ARRAY_LEN(LATENCY_SECONDS));
+}
+
 int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
 {
     struct pn_server_metrics *m = &s->m;
@@ -61,7 +81,30 @@ int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
     m->log_dropped =
         pn_metrics_gauge(reg, "pinna_log_records_dropped", "Log records lost to a full buffer.", "");
     make_live(m, reg);
+    make_sessions(m, reg);
     return 0;
+}
+
+static void refresh_sessions(struct pn_server *s)
+{
+    struct pn_live_stats now = pn_live_stats(s->live), *shown = &s->live_shown;
+    struct pn_load load = pn_scheduler_load(s->scheduler);
+    const struct {
+        const char *event;
+        uint64_t more;
+    } events[] = {
+        { "opened", now.opened - shown->opened },    { "refused", now.refused - shown->refused },
+        { "ended", now.ended - shown->ended },       { "failed", now.failed - shown->failed },
+        { "dropped", now.dropped - shown->dropped }, { "shed", now.shed - shown->shed },
+    };
+    for (size_t i = 0; i < PN_ARRAY_LEN(events); i++)
+        pn_metric_add(s->m.session_events, (double)events[i].more, events[i].event);
+    pn_metric_set(s->m.sessions, now.open);
+    pn_metric_add(s->m.session_audio, now.audio_s - shown->audio_s);
+    pn_metric_add(s->m.bad_packets, (double)(now.bad_packets - shown->bad_packets));
+    pn_metric_set(s->m.lag, load.lag_s);
+    pn_metric_set(s->m.busy, load.busy);
+    *shown = now;
 }
 
 void pn_server_metrics_refresh(struct pn_server *s)
@@ -75,4 +118,5 @@ void pn_server_metrics_refresh(struct pn_server *s)
     pn_metric_add(s->m.cpu, (double)s->usage.cpu_us / 1e6 - pn_metric_total(s->m.cpu));
     pn_metric_set(s->m.fds, s->usage.open_fds);
     pn_metric_set(s->m.log_dropped, (double)pn_log_dropped());
+    refresh_sessions(s);
 }

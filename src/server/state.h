@@ -33,6 +33,11 @@ struct pn_server_metrics {
     struct pn_metric *live_errors;  /* pinna_live_errors_total{protocol,code} */
     struct pn_metric *live_first;   /* pinna_live_first_partial_seconds{protocol}: since the first audio */
     struct pn_metric *live_final;   /* pinna_live_final_seconds{protocol}: since the end of the audio */
+    /* Of the engine's sessions. */
+    struct pn_metric *sessions;       /* gauge, set when rendered, as the next ones */
+    struct pn_metric *session_events; /* pinna_live_sessions_total{event} */
+    struct pn_metric *session_audio, *bad_packets, *lag, *busy;
+    struct pn_metric *chunk_latency; /* pinna_live_chunk_seconds */
 };
 
 struct pn_server {
@@ -52,7 +57,8 @@ struct pn_server {
     struct pn_decoder_pool *decoders;
     struct pn_transcriber *transcriber;
     struct pn_live_engine *live;
-    struct pn_process_sample usage; /* refreshed once a second */
+    struct pn_live_stats live_shown; /* what its counters say in the metrics */
+    struct pn_process_sample usage;  /* refreshed once a second */
     struct pn_source signals;
     struct pn_request *requests; /* all that have not ended */
     int n_requests;

@@ -12,6 +12,7 @@ enum {
 struct pn_byte_block {
     struct pn_byte_block *next;
     size_t start, end, cap; /* bytes of `data` */
+    int64_t at_us;          /* when the last of them came */
     unsigned char data[];
 };
 
@@ -36,16 +37,18 @@ static int add_block(struct pn_bytes *b, size_t cap)
     return 0;
 }
 
-static void fill(struct pn_bytes *b, struct pn_byte_block *block, const unsigned char *data, size_t n)
+static void fill(struct pn_bytes *b, struct pn_byte_block *block, const unsigned char *data, size_t n,
+                 int64_t at_us)
 {
     if (n == 0)
         return;
     memcpy(block->data + block->end, data, n);
     block->end += n;
+    block->at_us = at_us;
     b->waiting += n;
 }
 
-int pn_bytes_add(struct pn_bytes *b, const void *data, size_t n)
+int pn_bytes_add(struct pn_bytes *b, const void *data, size_t n, int64_t at_us)
 {
     struct pn_byte_block *tail = b->packets ? NULL : b->last;
     size_t fits = tail ? PN_MIN(n, tail->cap - tail->end) : 0;
@@ -54,18 +57,19 @@ int pn_bytes_add(struct pn_bytes *b, const void *data, size_t n)
         if (r < 0)
             return r;
     }
-    fill(b, tail, data, fits);
-    fill(b, b->last, (const unsigned char *)data + fits, n - fits);
+    fill(b, tail, data, fits, at_us);
+    fill(b, b->last, (const unsigned char *)data + fits, n - fits, at_us);
     b->waiting += b->packets ? PACKET_COST : 0;
     return 0;
 }
 
-size_t pn_bytes_peek(const struct pn_bytes *b, size_t cap, const unsigned char **ret)
+size_t pn_bytes_peek(const struct pn_bytes *b, size_t cap, const unsigned char **ret, int64_t *ret_at_us)
 {
     const struct pn_byte_block *block = b->first;
     if (!block)
         return 0;
     *ret = block->data + block->start;
+    *ret_at_us = block->at_us;
     size_t n = block->end - block->start;
     return b->packets ? n : PN_MIN(n, cap);
 }

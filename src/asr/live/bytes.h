@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pn_byte_block;
 
@@ -21,10 +22,11 @@ struct pn_bytes {
 };
 
 void pn_bytes_done(struct pn_bytes *b);
-/* -PN_ENOMEM: nothing was taken. */
-PN_MUST_CHECK int pn_bytes_add(struct pn_bytes *b, const void *data, size_t n);
-/* The oldest bytes: a packet, or at most `cap` of a row. 0: there are none. */
-size_t pn_bytes_peek(const struct pn_bytes *b, size_t cap, const unsigned char **ret);
+/* They came at `at_us`. -PN_ENOMEM: nothing was taken. */
+PN_MUST_CHECK int pn_bytes_add(struct pn_bytes *b, const void *data, size_t n, int64_t at_us);
+/* The oldest bytes: a packet, or at most `cap` of a row, and when the last of them was there. 0: there are
+ * none. */
+size_t pn_bytes_peek(const struct pn_bytes *b, size_t cap, const unsigned char **ret, int64_t *ret_at_us);
 void pn_bytes_drop(struct pn_bytes *b, size_t n); /* what peek gave */
 
 #endif

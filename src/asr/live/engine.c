@@ -10,6 +10,8 @@
 
 enum {
     RETRY_MS = 1000,
+    BUSY_RETRY_MS = 5000,           /* the machine is behind: people must stop talking first */
+    RELIEVE_US = 100000,            /* between two looks at the load */
     MAX_FEED = 30 * PN_SAMPLE_RATE, /* well within a stream's inbox */
 };
 
@@ -75,6 +77,41 @@ struct pn_live_stats pn_live_stats(struct pn_live_engine *e)
 }
 
 /* ---- sessions in it ---- */
+
+static void count_refusal(struct pn_live_engine *e)
+{
+    pthread_mutex_lock(&e->mu);
+    e->stats.refused++;
+    pthread_mutex_unlock(&e->mu);
+}
+
+/* Under the engine's lock. True: it talks, and has been told to go. */
+static bool send_away(struct pn_live *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool may = s->microphone && !s->over && !s->closed && !s->finish && !s->shed;
+    if (may) {
+        s->shed = true;
+        pn_turns_wake(s->engine->turns, &s->turn);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return may;
+}
+
+void pn_live_relieve(struct pn_live_engine *e, int64_t now_us)
+{
+    int64_t due_us = atomic_load_explicit(&e->relieve_us, memory_order_relaxed);
+    if (now_us < due_us ||
+        !atomic_compare_exchange_strong_explicit(&e->relieve_us, &due_us, now_us + RELIEVE_US,
+                                                 memory_order_relaxed, memory_order_relaxed) ||
+        !pn_scheduler_shed(e->opt.scheduler))
+        return;
+    pthread_mutex_lock(&e->mu);
+    struct pn_live *s = e->first; /* the youngest */
+    while (s && !send_away(s))
+        s = s->next;
+    pthread_mutex_unlock(&e->mu);
+}
 
 /* 0, or -PN_EFULL. */
 static int link_session(struct pn_live_engine *e, struct pn_live *s, struct pn_err *err)
@@ -176,6 +213,7 @@ static struct pn_live *session_new(struct pn_live_engine *e, const struct pn_liv
     s->engine = e;
     s->format = req->format;
     s->rate = req->rate;
+    s->microphone = req->want.live;
     s->bytes.packets = req->format == PN_INTAKE_OPUS;
     s->tell = req->moved;
     s->ctx = req->ctx;
@@ -185,6 +223,11 @@ static struct pn_live *session_new(struct pn_live_engine *e, const struct pn_liv
 int pn_live_open(struct pn_live_engine *e, const struct pn_live_request *req, struct pn_live **ret,
                  int *ret_retry_ms, struct pn_err *err)
 {
+    if (req->want.live && pn_scheduler_load(e->opt.scheduler).level == PN_LOAD_FULL) {
+        count_refusal(e);
+        *ret_retry_ms = BUSY_RETRY_MS;
+        return pn_fail(err, PN_EFULL, "the machine cannot keep up with more people who talk");
+    }
     struct pn_live *s = session_new(e, req);
     if (!s)
         return pn_fail(err, PN_ENOMEM, "no memory for another session");
@@ -225,7 +268,7 @@ int pn_live_feed(struct pn_live *s, const void *data, size_t n)
     if (n > PN_LIVE_MAX - PN_MIN(s->bytes.waiting, PN_LIVE_MAX))
         r = -PN_ELIMIT;
     else
-        r = pn_bytes_add(&s->bytes, data, n);
+        r = pn_bytes_add(&s->bytes, data, n, pn_now_us());
     if (r == 0) {
         s->paused |= s->bytes.waiting > PN_LIVE_HIGH;
         r = s->paused;

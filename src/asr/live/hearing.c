@@ -50,29 +50,53 @@ static int feed_pieces(struct pn_live *s, bool all)
 
 /* ---- bytes to samples ---- */
 
-static int convert(struct pn_live *s, const unsigned char *data, size_t n)
+struct slice {
+    const unsigned char *data;
+    size_t n;
+    int64_t at_us; /* when it came */
+};
+
+static struct slice peek(struct pn_live *s, bool *ret_end)
 {
-    size_t made = 0;
-    int r = s->intake ? 0 : pn_intake_new(s->format, s->rate, &s->intake, NULL);
-    if (r == 0)
-        r = make_room(s, pn_intake_room(s->intake, n));
-    if (r == 0)
-        r = pn_intake_take(s->intake, data, n, s->pcm + s->n_pcm, &made);
-    if (r == -PN_EFORMAT) {
-        atomic_fetch_add_explicit(&s->engine->n_bad_packets, 1, memory_order_relaxed);
-        r = 0;
-    }
+    struct slice slice = { 0 };
+    pthread_mutex_lock(&s->mu);
+    slice.n = pn_bytes_peek(&s->bytes, SLICE, &slice.data, &slice.at_us);
+    *ret_end = slice.n == 0 && s->finish;
+    pthread_mutex_unlock(&s->mu);
+    return slice;
+}
+
+/* Samples behind those in `pcm` have been made of `n_bytes`. */
+static void take_note(struct pn_live *s, size_t made, size_t n_bytes)
+{
     s->n_pcm += made;
     atomic_fetch_add_explicit(&s->engine->n_samples, made, memory_order_relaxed);
     pthread_mutex_lock(&s->mu);
     s->n_samples += made;
-    pn_bytes_drop(&s->bytes, n);
+    if (n_bytes)
+        pn_bytes_drop(&s->bytes, n_bytes);
     if (s->paused && s->bytes.waiting <= PN_LIVE_HIGH / 2) {
         s->paused = false;
         s->news.room = true;
         pn_live_tell(s);
     }
     pthread_mutex_unlock(&s->mu);
+}
+
+static int convert(struct pn_live *s, const struct slice *slice)
+{
+    size_t made = 0;
+    int r = s->intake ? 0 : pn_intake_new(s->format, s->rate, &s->intake, NULL);
+    if (r == 0)
+        r = make_room(s, pn_intake_room(s->intake, slice->n));
+    if (r == 0)
+        r = pn_intake_take(s->intake, slice->data, slice->n, s->pcm + s->n_pcm, &made);
+    if (r == -PN_EFORMAT) {
+        atomic_fetch_add_explicit(&s->engine->n_bad_packets, 1, memory_order_relaxed);
+        r = 0;
+    }
+    take_note(s, made, slice->n);
+    pn_arrivals_note(&s->arrivals, (int64_t)s->n_samples, slice->at_us);
     return r;
 }
 
@@ -85,24 +109,11 @@ static int convert_end(struct pn_live *s)
     int r = make_room(s, pn_intake_room(s->intake, 0));
     if (r == 0)
         r = pn_intake_end(s->intake, s->pcm + s->n_pcm, &made);
-    s->n_pcm += made;
-    atomic_fetch_add_explicit(&s->engine->n_samples, made, memory_order_relaxed);
-    pthread_mutex_lock(&s->mu);
-    s->n_samples += made;
-    pthread_mutex_unlock(&s->mu);
+    take_note(s, made, 0);
     s->intake = pn_intake_free(s->intake);
     if (s->n_pcm == 0)
         forget_samples(s);
     return r;
-}
-
-static size_t peek(struct pn_live *s, const unsigned char **ret, bool *ret_end)
-{
-    pthread_mutex_lock(&s->mu);
-    size_t n = pn_bytes_peek(&s->bytes, SLICE, ret);
-    *ret_end = n == 0 && s->finish;
-    pthread_mutex_unlock(&s->mu);
-    return n;
 }
 
 /* ---- both ---- */
@@ -119,14 +130,13 @@ static int finish_stream(struct pn_live *s)
 /* 1: a slice was taken; 0: there was none. */
 static int hear_slice(struct pn_live *s)
 {
-    const unsigned char *data = NULL;
     bool end;
     int r = feed_pieces(s, false);
     if (r < 0)
         return r;
-    size_t n = peek(s, &data, &end);
-    if (n > 0) {
-        r = convert(s, data, n);
+    struct slice slice = peek(s, &end);
+    if (slice.n > 0) {
+        r = convert(s, &slice);
         return r < 0 ? r : 1;
     }
     if (!end)

@@ -14,6 +14,7 @@
 #include "asr/models.h"
 #include "asr/scheduler.h"
 #include "audio/intake.h"
+#include "base/metrics.h"
 
 struct pn_live_engine;
 struct pn_live;
@@ -28,6 +29,9 @@ struct pn_live_options {
     int max_sessions; /* open at once */
     int feed_samples; /* ASR_CHUNK_SIZE: audio is handed on in pieces of so many samples; the last one may be
                          shorter */
+    /* Histogram of seconds from when the audio that completes a partial result was there to its news;
+     * borrowed, may be NULL. */
+    struct pn_metric *chunk_latency;
 };
 
 struct pn_live_request {

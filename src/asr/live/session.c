@@ -39,6 +39,8 @@ static void count_end(struct pn_live *s, int code)
     pthread_mutex_lock(&e->mu);
     if (code == 0)
         e->stats.ended++;
+    else if (code == -PN_EFULL)
+        e->stats.shed++;
     else
         e->stats.failed++;
     pthread_mutex_unlock(&e->mu);
@@ -122,6 +124,18 @@ static uint64_t digest_of(const struct pn_transcript *t)
     return mix(h, t->language ? t->language : "", t->language ? strlen(t->language) : 0);
 }
 
+/* How late a partial result comes that is about to be told, if more audio has been heard for it. */
+static void measure(struct pn_live *s)
+{
+    double position_s = s->recognizer->ops->position(s->stream);
+    if (!s->microphone || position_s <= s->told_position_s)
+        return;
+    s->told_position_s = position_s;
+    int64_t end = PN_MIN((int64_t)(position_s * PN_SAMPLE_RATE), (int64_t)s->n_samples);
+    int64_t late_us = pn_now_us() - pn_arrivals_of(&s->arrivals, end);
+    pn_metric_observe(s->engine->opt.chunk_latency, (double)PN_MAX(late_us, 0) / 1e6);
+}
+
 /* A snapshot, if it shows something new; none while one waits to be fetched. */
 static int take_snapshot(struct pn_live *s, struct pn_err *err)
 {
@@ -142,6 +156,7 @@ static int take_snapshot(struct pn_live *s, struct pn_err *err)
         return 0;
     }
     s->digest = digest;
+    measure(s);
     pthread_mutex_lock(&s->mu);
     s->news.transcript = t;
     pn_live_tell(s);
@@ -171,32 +186,56 @@ static void look(struct pn_live *s)
 
 /* ---- a turn ---- */
 
-static bool is_closed(struct pn_live *s)
+enum orders { GO_ON, GO_AWAY, CLOSE };
+
+static enum orders orders_for(struct pn_live *s)
 {
     pthread_mutex_lock(&s->mu);
-    bool closed = s->closed;
+    enum orders o = s->closed ? CLOSE : s->shed ? GO_AWAY : GO_ON;
     pthread_mutex_unlock(&s->mu);
-    return closed;
+    return o;
+}
+
+static void send_away(struct pn_live *s)
+{
+    struct pn_err err = { 0 };
+    int r = pn_fail(&err, PN_EFULL, "the machine cannot keep up with all who talk; try again in a while");
+    pn_live_end(s, r, &err, NULL);
+}
+
+/* Does what can be done; returns when there is more to do. */
+static int64_t move_on(struct pn_live *s)
+{
+    enum pn_hearing_outcome heard = PN_HEARD_ALL;
+    if (s->state == PN_LIVE_OPENING && !open_stream(s))
+        return pn_now_us() + RETRY_US;
+    if (s->state == PN_LIVE_HEARING || s->state == PN_LIVE_TAIL)
+        heard = pn_live_hear(s);
+    if (s->state != PN_LIVE_OVER)
+        look(s);
+    if (heard == PN_HEARD_MORE)
+        return 0;
+    return s->look_again ? s->look_us : PN_TURN_SLEEP;
 }
 
 int64_t pn_live_turn(struct pn_turn *turn)
 {
     struct pn_live *s = PN_CONTAINER_OF(turn, struct pn_live, turn);
-    enum pn_hearing_outcome heard = PN_HEARD_ALL;
-    if (is_closed(s)) {
+    int64_t next_us = PN_TURN_SLEEP;
+    switch (orders_for(s)) {
+    case CLOSE:
         give_back(s);
         pn_live_dispose(s);
         return PN_TURN_GONE;
+    case GO_AWAY:
+        if (s->state != PN_LIVE_OVER)
+            send_away(s);
+        break;
+    case GO_ON:
+        pn_live_relieve(s->engine, pn_now_us());
+        if (s->state != PN_LIVE_OVER)
+            next_us = move_on(s);
+        break;
     }
-    if (s->state == PN_LIVE_OPENING && !open_stream(s))
-        return s->state == PN_LIVE_OVER ? PN_TURN_SLEEP : pn_now_us() + RETRY_US;
-    if (s->state == PN_LIVE_HEARING || s->state == PN_LIVE_TAIL)
-        heard = pn_live_hear(s);
-    if (s->state != PN_LIVE_OVER)
-        look(s);
-    if (s->state == PN_LIVE_OVER)
-        return PN_TURN_SLEEP;
-    if (heard == PN_HEARD_MORE)
-        return 0;
-    return s->look_again ? s->look_us : PN_TURN_SLEEP;
+    return s->state == PN_LIVE_OVER ? PN_TURN_SLEEP : next_us;
 }

@@ -7,6 +7,7 @@
 #ifndef PN_ASR_LIVE_SESSION_H
 #define PN_ASR_LIVE_SESSION_H
 
+#include "asr/live/arrivals.h"
 #include "asr/live/bytes.h"
 #include "asr/live/live.h"
 #include "asr/live/turns.h"
@@ -23,6 +24,7 @@ struct pn_live_engine {
     struct pn_live *first;      /* guarded by mu, as the next one */
     struct pn_live_stats stats; /* without audio_s and bad_packets */
     _Atomic uint64_t n_samples; /* heard by all */
+    _Atomic int64_t relieve_us; /* when to look at the load again */
     _Atomic uint64_t n_bad_packets;
 };
 
@@ -47,6 +49,7 @@ struct pn_live {
     bool closed;           /* the owner has let go */
     bool paused;           /* the owner was told not to read on */
     bool stale;            /* something newer than the transcript in `news` is there to be had */
+    bool shed;             /* it is to end, because the machine is behind */
     bool over;
     bool moved; /* `news` holds something */
     struct pn_live_news news;
@@ -56,6 +59,7 @@ struct pn_live {
     /* Set before the first turn. */
     enum pn_intake_format format;
     int rate;
+    bool microphone;         /* want.live */
     void (*tell)(void *ctx); /* under mu; never once closed */
     void *ctx;
     char model[64];
@@ -72,6 +76,8 @@ struct pn_live {
     int64_t look_us; /* no new snapshot before */
     bool look_again; /* there was progress that was not looked at */
     uint64_t digest; /* of what was told last */
+    struct pn_arrivals arrivals;
+    double told_position_s; /* of the last partial result */
 };
 
 /* engine.c: the recogniser that the session asks for; as pn_models_acquire(). */
@@ -80,6 +86,9 @@ PN_MUST_CHECK int pn_live_acquire(struct pn_live *s, struct pn_err *err);
 void pn_live_tell(struct pn_live *s);
 /* Unlinks it from the engine and frees it; a turn's last act. */
 void pn_live_dispose(struct pn_live *s);
+
+/* engine.c: asks now and then whether the machine falls behind, and lets the youngest go if it does. */
+void pn_live_relieve(struct pn_live_engine *e, int64_t now_us);
 
 /* session.c */
 int64_t pn_live_turn(struct pn_turn *turn);
