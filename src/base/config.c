@@ -235,5 +235,7 @@ int pn_config_check(const struct pn_config *c, struct pn_err *err)
         r = check_folder("PINNA_SPOOL_DIR", c->spool_dir, err);
     if (r == 0)
         r = check_program("PINNA_DECODER", c->decoder, err);
+    if (r == 0 && c->tls_key[0] && !c->tls_cert[0])
+        r = pn_fail(err, PN_EINVAL, "TLS_KEY is set, but TLS_CERT is not");
     return r;
 }

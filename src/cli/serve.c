@@ -35,7 +35,7 @@ static const struct pn_opt_table SERVE_TABLE = { SERVE_OPTIONS, PN_ARRAY_LEN(SER
 
 static const char USAGE[] = "usage: pinna serve [OPTION]...\n\n"
                             "Serves speech to text over HTTP. SIGTERM finishes the running work and stops;\n"
-                            "SIGHUP reopens the log.\n";
+                            "SIGHUP reopens the log and reads the certificate again.\n";
 
 static enum pn_log_level level_of(const char *name)
 {
@@ -73,9 +73,10 @@ static void announce(const struct pn_config *c, const struct pn_server *server)
     const char *before = v6 ? "[" : "", *behind = v6 ? "]" : "";
     pn_log(PN_INFO, "listening", F_CSTR("host", c->host), F_I64("port", port), F_I64("funasr_port", funasr),
            F_CSTR("version", PINNA_VERSION));
-    printf("pinna: listening on http://%s%s%s:%d\n", before, c->host, behind, port);
+    const char *secure = c->tls_cert[0] ? "s" : "";
+    printf("pinna: listening on http%s://%s%s%s:%d\n", secure, before, c->host, behind, port);
     if (funasr)
-        printf("pinna: FunASR's protocol on ws://%s%s%s:%d\n", before, c->host, behind, funasr);
+        printf("pinna: FunASR's protocol on ws%s://%s%s%s:%d\n", secure, before, c->host, behind, funasr);
     fflush(stdout);
 }
 
@@ -120,7 +121,7 @@ int pn_cmd_serve(int argc, char **argv)
         status = pn_cli_print_help(USAGE, &SERVE_TABLE, own.help_all) < 0;
     } else if (r == 0 && first < argc) {
         fprintf(stderr, "pinna serve: '%s' is not an option; see pinna serve --help\n", argv[first]);
-    } else if (r == 0) {
+    } else if (r == 0 && (r = pn_server_check(&loaded->config, &err)) == 0) {
         r = serve(&loaded->config, &err);
         status = r < 0 ? 1 : r;
     }

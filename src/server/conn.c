@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "server/http_head.h"
 #include "server/reply.h"
+#include "server/tally.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -22,7 +23,6 @@
 #define LINGER_US        (3 * 1000000LL)
 #define LINGER_MAX_BYTES (16LL << 20)
 #define HURRY_US         (10 * 1000000LL)
-#define SPARE            64 /* entries over the maximum, for those that are told so */
 
 struct pn_conns {
     struct pn_loop *loop;
@@ -47,9 +47,15 @@ static void release(struct pn_conn *c)
     cs->count--;
 }
 
+static void conn_free(struct pn_conn *c)
+{
+    pn_tally_unref(c->peer.received);
+    free(c);
+}
+
 static void bury(struct pn_source *s)
 {
-    free(PN_CONTAINER_OF(s, struct pn_conn, source));
+    conn_free(PN_CONTAINER_OF(s, struct pn_conn, source));
 }
 
 /* Ends an entry whose descriptor is ours. */
@@ -219,13 +225,15 @@ static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct pn_pee
 void pn_conns_adopt(struct pn_conns *cs, int fd, const struct pn_peer *peer)
 {
     bool full = cs->count >= cs->opt.max_connections;
-    struct pn_conn *c = cs->count < cs->opt.max_connections + SPARE ? conn_new(cs, fd, peer) : NULL;
+    struct pn_conn *c = cs->count < cs->opt.max_connections + PN_CONNS_SPARE ? conn_new(cs, fd, peer) : NULL;
     if (!c || remember(c) < 0 ||
         pn_loop_add(cs->loop, &c->source, EPOLLIN | EPOLLRDHUP | EPOLLET, NULL) < 0) {
         cs->opt.refused(cs->opt.ctx, "connections");
         if (c) {
             release(c);
-            free(c);
+            conn_free(c);
+        } else {
+            pn_tally_unref(peer->received);
         }
         close(fd);
         return;
@@ -313,17 +321,27 @@ void pn_conn_socket(struct pn_conn *c)
     pn_loop_remove(c->owner->loop, &c->source, NULL);
 }
 
-bool pn_conn_overread(const struct pn_conn *c)
+/* What ever arrived at the descriptor; -1: unknown. */
+static int64_t received(const struct pn_conn *c)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
-    int unread = 0;
-    /* In this order: bytes that come in between make the sum too large, which only costs a connection. */
-    if (c->chunked || ioctl(c->fd, FIONREAD, &unread) < 0 ||
-        getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
+    if (c->peer.received)
+        return pn_tally_read(c->peer.received);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
         len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received))
+        return -1;
+    return (int64_t)info.tcpi_bytes_received;
+}
+
+bool pn_conn_overread(const struct pn_conn *c)
+{
+    int unread = 0;
+    if (c->chunked || ioctl(c->fd, FIONREAD, &unread) < 0)
         return true;
-    return (int64_t)info.tcpi_bytes_received - unread > c->expected;
+    /* In this order: bytes that come in between make the sum too large, which only costs a connection. */
+    int64_t all = received(c);
+    return all < 0 || all - unread > c->expected;
 }
 
 /* Keeps a second descriptor of the socket: the peer can finish sending and read its answer although the

@@ -13,6 +13,8 @@
 #include "server/listen.h"
 #include "server/loop.h"
 
+#define PN_CONNS_SPARE 64 /* connections over the maximum, which are told that they are */
+
 enum pn_conn_state {
     PN_CONN_HEAD,   /* a head is awaited or arriving; the library does not look */
     PN_CONN_BODY,   /* the library reads: the head, then the body */
@@ -60,7 +62,8 @@ struct pn_conns_options {
 
 PN_MUST_CHECK int pn_conns_new(struct pn_loop *loop, const struct pn_conns_options *opt,
                                struct pn_conns **ret, struct pn_err *err);
-/* Takes a connection that was accepted, and owns its descriptor; one too many is told so, or just closed. */
+/* Takes a connection that was accepted, and owns its descriptor and peer->received; one too many is told so,
+ * or just closed. */
 void pn_conns_adopt(struct pn_conns *cs, int fd, const struct pn_peer *peer);
 struct pn_conns *pn_conns_free(struct pn_conns *cs); /* closes what the library does not own; accepts NULL */
 void pn_conns_end_all(

@@ -13,6 +13,8 @@ enum pn_listener_kind {
     PN_LISTEN_FUNASR, /* FUNASR_PORT: FunASR's WebSocket on every path */
 };
 
+struct pn_tally;
+
 struct pn_listener {
     const char *host; /* an IPv4 or IPv6 address, or localhost; borrowed */
     int port;         /* 0: any free one, until pn_listen() */
@@ -25,6 +27,7 @@ struct pn_peer {
     struct sockaddr_storage address;
     socklen_t len;
     enum pn_listener_kind kind; /* of the listener that was connected to */
+    struct pn_tally *received;  /* what TLS put into the descriptor, a share of it; NULL: the kernel counts */
 };
 
 /* Binds and listens; fills fd, and port with the real one. -PN_EINVAL or -PN_EIO. */

@@ -9,7 +9,10 @@
 #include "base/signals.h"
 #include "server/realtime_secrets.h"
 #include "server/state.h"
+#include "server/tally.h"
+#include "server/tls_context.h"
 
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -74,7 +77,13 @@ struct pn_reply *pn_server_refuse(struct pn_server *s, const char *reason)
 
 static void on_accepted(void *ctx, int fd, const struct pn_peer *peer)
 {
-    pn_conns_adopt(((struct pn_server *)ctx)->conns, fd, peer);
+    struct pn_server *s = ctx;
+    if (s->conns) {
+        pn_conns_adopt(s->conns, fd, peer);
+    } else { /* TLS handed it over while we were stopping */
+        pn_tally_unref(peer->received);
+        close(fd);
+    }
 }
 
 static void on_readable(void *ctx, struct pn_conn *c)
@@ -103,6 +112,13 @@ static void begin_drain(struct pn_server *s, int signal_number)
     pn_conns_hurry(s->conns);
 }
 
+static void reload_certificate(struct pn_server *s)
+{
+    struct pn_err err = { 0 };
+    if (s->tls && pn_tls_reload(s->tls, &err) < 0)
+        pn_log(PN_ERROR, "the certificate stays as it was", F_ERR(&err));
+}
+
 static void on_signal(struct pn_source *source, uint32_t events)
 {
     struct pn_server *s = PN_CONTAINER_OF(source, struct pn_server, signals);
@@ -113,6 +129,7 @@ static void on_signal(struct pn_source *source, uint32_t events)
     if (info.ssi_signo == SIGHUP) {
         pn_log_reopen();
         pn_log(PN_INFO, "log reopened", F_I64("signal", SIGHUP));
+        reload_certificate(s);
     } else {
         begin_drain(s, (int)info.ssi_signo);
     }
@@ -207,6 +224,24 @@ static int open_listener(struct pn_server *s, enum pn_listener_kind kind, int64_
     return r;
 }
 
+static int start_tls(struct pn_server *s, struct pn_err *err)
+{
+    const struct pn_config *c = s->config;
+    struct pn_tls_options opt = { .listeners = s->listeners,
+                                  .n_listeners = s->n_listeners,
+                                  .cert = c->tls_cert,
+                                  .key = c->tls_key,
+                                  .max_connections = (int)c->max_http_connections + PN_CONNS_SPARE,
+                                  .handshake_timeout_ms = (int)c->header_timeout_s * 1000,
+                                  .stall_timeout_ms = (int)c->network_timeout_s * 1000,
+                                  .loop = s->loop,
+                                  .accepted = on_accepted,
+                                  .ctx = s,
+                                  .handshakes = s->m.handshakes,
+                                  .refused = s->m.refused };
+    return pn_tls_new(&opt, &s->tls, err);
+}
+
 static int start_listening(struct pn_server *s, struct pn_err *err)
 {
     int r = open_listener(s, PN_LISTEN_MAIN, s->config->port, err);
@@ -214,6 +249,8 @@ static int start_listening(struct pn_server *s, struct pn_err *err)
         r = open_listener(s, PN_LISTEN_FUNASR, s->config->funasr_port, err);
     if (r < 0)
         return r;
+    if (s->config->tls_cert[0])
+        return start_tls(s, err);
     return pn_acceptor_new(s->loop, s->listeners, s->n_listeners, on_accepted, s, &s->acceptor, err);
 }
 
@@ -236,6 +273,14 @@ static int start_sockets(struct pn_server *s, struct pn_err *err)
         (r = pn_conns_new(s->loop, &opt, &s->conns, err)) < 0)
         return r;
     return start_listening(s, err);
+}
+
+int pn_server_check(const struct pn_config *config, struct pn_err *err)
+{
+    SSL_CTX *context = NULL;
+    int r = config->tls_cert[0] ? pn_tls_context_new(config->tls_cert, config->tls_key, &context, err) : 0;
+    SSL_CTX_free(context);
+    return r;
 }
 
 int pn_server_new(const struct pn_config *config, struct pn_server **ret, struct pn_err *err)
@@ -266,14 +311,15 @@ struct pn_server *pn_server_free(struct pn_server *s)
     if (!s)
         return NULL;
     pn_acceptor_free(s->acceptor);
-    for (size_t i = 0; i < s->n_listeners; i++)
-        close(s->listeners[i].fd);
     pn_ws_table_free(s->sockets);
     pn_rt_secrets_free(s->realtime_secrets);
     pn_http_free(s->http); /* ends the requests, which cancel their jobs */
     pn_live_engine_free(s->live);
     pn_transcriber_free(s->transcriber);
-    pn_conns_free(s->conns);
+    s->conns = pn_conns_free(s->conns);
+    pn_tls_free(s->tls);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        close(s->listeners[i].fd);
     if (s->signals.fd >= 0)
         close(s->signals.fd);
     pn_loop_free(s->loop);

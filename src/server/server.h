@@ -8,6 +8,8 @@
 
 struct pn_server;
 
+/* What the configuration alone cannot tell: whether certificate and key can be used. */
+PN_MUST_CHECK int pn_server_check(const struct pn_config *config, struct pn_err *err);
 /* Loads the models, starts the decode child and the threads, listens. `config` is borrowed until
  * pn_server_free(). Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and all it starts; they are read
  * by the loop. */

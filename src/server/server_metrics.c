@@ -71,6 +71,9 @@ int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
     m->failures = pn_metrics_counter(reg, "pinna_transcription_failures_total", "Transcriptions that failed.",
                                      "reason");
     m->upload_bytes = pn_metrics_counter(reg, "pinna_upload_bytes_total", "Bytes of uploads taken.", "");
+    m->handshakes = pn_metrics_counter(reg, "pinna_tls_handshakes_total",
+                                       "TLS handshakes, and what came of them.", "result");
+    m->tls_connections = pn_metrics_gauge(reg, "pinna_tls_connections", "TLS connections open.", "");
     m->connections = pn_metrics_gauge(reg, "pinna_http_connections", "TCP connections open.", "");
     m->sockets = pn_metrics_gauge(reg, "pinna_websocket_connections", "WebSockets open.", "");
     m->running = pn_metrics_gauge(reg, "pinna_jobs_running", "Jobs being recognised.", "");
@@ -111,6 +114,7 @@ void pn_server_metrics_refresh(struct pn_server *s)
 {
     struct pn_transcriber_stats t = pn_transcriber_stats(s->transcriber);
     pn_metric_set(s->m.connections, pn_conns_count(s->conns));
+    pn_metric_set(s->m.tls_connections, pn_tls_count(s->tls));
     pn_metric_set(s->m.sockets, pn_ws_table_count(s->sockets));
     pn_metric_set(s->m.running, t.running);
     pn_metric_set(s->m.waiting, t.waiting);

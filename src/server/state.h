@@ -12,6 +12,7 @@
 #include "server/conn.h"
 #include "server/http.h"
 #include "server/request.h"
+#include "server/tls.h"
 #include "server/ws.h"
 
 struct pn_server_metrics {
@@ -21,8 +22,10 @@ struct pn_server_metrics {
     struct pn_metric *duration;       /* whisper_transcription_duration_seconds{model} */
     struct pn_metric *audio;          /* whisper_audio_duration_seconds{model} */
     struct pn_metric *failures;       /* pinna_transcription_failures_total{reason} */
+    struct pn_metric *handshakes;     /* pinna_tls_handshakes_total{result} */
     struct pn_metric *upload_bytes;   /* pinna_upload_bytes_total */
-    struct pn_metric *connections, *sockets, *running, *waiting; /* gauges, set when rendered */
+    struct pn_metric *connections, *tls_connections, *sockets, *running,
+        *waiting; /* gauges, set when rendered */
     struct pn_metric *rss, *cpu, *fds, *log_dropped;
     /* Of speech over sockets, for all protocols. */
     struct pn_metric *live_connections; /* pinna_live_connections_total{protocol} */
@@ -45,7 +48,8 @@ struct pn_server {
     struct pn_loop *loop;
     struct pn_listener listeners[PN_LISTENERS_MAX];
     size_t n_listeners;
-    struct pn_acceptor *acceptor;
+    struct pn_acceptor *acceptor; /* one of these two accepts; the other is NULL */
+    struct pn_tls *tls;
     struct pn_conns *conns;
     struct pn_http *http;
     struct pn_ws_table *sockets;

@@ -63,8 +63,8 @@ def server(pinna):
 def starter():
     mine = []
 
-    def start(env=None, args=(), files=None):
-        mine.append(Server(env, args, files))
+    def start(env=None, args=(), files=None, tls=None):
+        mine.append(Server(env, args, files, tls))
         return mine[-1]
 
     yield start

@@ -14,7 +14,8 @@ PINNA = os.path.abspath(os.environ.get("PINNA_BIN", ROOT / "build" / "pinna"))
 SANITIZER = os.environ.get("PINNA_SANITIZER", "")
 FACTOR = {"": 1, "asan": 4, "tsan": 8}[SANITIZER]  # how much longer everything may take
 READY = re.compile(
-    rb"pinna: listening on http://127\.0\.0\.1:([0-9]+)\n(pinna: FunASR's protocol on ws://127\.0\.0\.1:[0-9]+\n)?"
+    rb"pinna: listening on https?://127\.0\.0\.1:([0-9]+)\n"
+    rb"(pinna: FunASR's protocol on wss?://127\.0\.0\.1:[0-9]+\n)?"
 )
 REPORT = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|: runtime error:"
@@ -44,11 +45,14 @@ def clean_env(folder, overrides=None):
 
 
 class Server:
-    def __init__(self, env=None, args=(), files=None):
+    def __init__(self, env=None, args=(), files=None, tls=None):
+        """`tls`: paths of a certificate and its key; all ports then speak TLS."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pinna-api-"))
         (self.folder / "tmp").mkdir()
         for name, text in (files or {}).items():
             (self.folder / name).write_text(text)
+        if tls:
+            env = {"TLS_CERT": tls[0], "TLS_KEY": tls[1], **(env or {})}
         self.stderr_path = self.folder / "stderr.txt"
         with open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(

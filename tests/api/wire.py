@@ -70,15 +70,17 @@ def parse_head(block):
 
 
 class Conn:
-    """One connection; blocking, every read bounded by `timeout` seconds."""
+    """One connection; blocking, every read bounded by `timeout` seconds. `tls`: an ssl.SSLContext."""
 
-    def __init__(self, port, timeout=30, rcvbuf=None):
+    def __init__(self, port, timeout=30, rcvbuf=None, tls=None):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.settimeout(timeout)
         self.sock.connect((HOST, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="localhost")
         self.buf = b""
 
     def __enter__(self):
@@ -186,14 +188,14 @@ def head(method, path, headers=(), body=None, version="1.1"):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8")
 
 
-def request(port, method, path, headers=(), body=None, timeout=30):
+def request(port, method, path, headers=(), body=None, timeout=30, tls=None):
     """One request over a connection of its own."""
-    with Conn(port, timeout) as c:
+    with Conn(port, timeout, tls=tls) as c:
         return c.request(method, path, headers, body)
 
 
-def get(port, path, timeout=30):
-    return request(port, "GET", path, timeout=timeout)
+def get(port, path, timeout=30, tls=None):
+    return request(port, "GET", path, timeout=timeout, tls=tls)
 
 
 class Part:
