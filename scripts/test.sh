@@ -2,7 +2,7 @@
 # test.sh [PART...] - builds and runs the tests; the last line is "N passed, N failed".
 #
 #   tools   checks of the tree: format, rooms, banned calls, headers, links, packages
-#   plain   unit, API and load tests
+#   plain   unit, API, load and browser tests
 #   asan    unit and API tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan    unit and API tests under ThreadSanitizer
 #   fuzz    every parser for FUZZ_TEST_SECONDS (10)
@@ -82,6 +82,7 @@ fi
 if has plain && [ -e build-test/pinna ]; then
     step test-unit unit test
     step test-api pytests test-api test tests/api tests/load
+    step test-browser pytests test-browser test tests/browser
 fi
 
 # One core each: the tests mostly wait for the server they talk to.

@@ -1,31 +1,28 @@
 /* pinna-protocols.js - Pinna's three socket protocols, for pinna.js.
  *
  * An adapter turns start, audio, stop and reset into messages and the server's messages into
- *     link.partial(text, {start})       the text of the open sentence so far
- *     link.final({text, segments, ...}) a sentence, or the utterance
+ *     link.partial(text, sentence)      the text so far of a sentence that is open; which one
+ *     link.final({text, segments, sentence, ...}) a sentence, or the utterance
  *     link.ended()                      nothing more will come for this utterance
  *     link.error(code, message)         the utterance has failed
  *     link.drop()                       this connection is of no more use
  * One lives as long as its connection. Times are seconds from the start of the utterance. */
 
-/** /ws/asr */
+/** /ws/asr. The words of the statuses are part of the protocol. */
 class PushToTalk {
     static path = 'ws/asr';
 
     constructor(link) {
         this.link = link;
-        this.commands = []; /* sent, not yet answered */
+        this.heard = false; /* our start was answered; what comes before that is of an utterance given up */
     }
 
     control(command, fields = {}) {
-        this.commands.push(command);
         this.link.send({ type: 'control', command, timestamp: Date.now(), ...fields });
     }
 
     start({ sampleRate, model, language, hotwords, interim, vad }) {
-        this.text = '';
-        this.stopped = false;
-        this.vad = vad;
+        Object.assign(this, { heard: false, vad, text: '' });
         this.control('start', {
             format: 'pcm_s16le', sample_rate: sampleRate, interim, vad,
             ...filled({ model, language, hotwords }),
@@ -41,29 +38,33 @@ class PushToTalk {
     }
 
     reset() {
+        this.heard = false;
         this.control('reset');
     }
 
     message(m) {
-        if (m.type === 'status' && !m.connection_id) {
-            this.stopped = this.commands.shift() === 'stop';
-        } else if (m.type === 'result') {
-            this.text = m.full_text ?? this.text + m.text;
-            this.link.partial(this.text);
-        } else if (m.type === 'final') {
-            const whole = m.sentence === undefined; /* after a stop: with `vad` its sentences were told */
-            this.text = '';
-            if (!whole || !this.vad) {
-                this.link.final({
-                    text: m.text, segments: m.segments, language: m.language, confidence: m.confidence,
-                    audio_ms: m.audio_duration_ms, processing_ms: m.processing_time_ms,
-                });
-            }
-            if (whole && this.stopped) {
-                this.link.ended();
-            }
+        if (m.type === 'status') {
+            this.heard ||= m.message === '开始录音';
         } else if (m.type === 'error') {
+            this.heard = false;
             this.link.error('server', m.message);
+        } else if (m.type === 'result' && this.heard) {
+            this.text = m.full_text ?? this.text + m.text;
+            this.link.partial(this.text, m.sentence);
+        } else if (m.type === 'final' && this.heard) {
+            this.final(m);
+        }
+    }
+
+    /** With `vad` the last one, which bears no number, says again all that was said. */
+    final({ text, segments, language, confidence, sentence, audio_duration_ms: audio, processing_time_ms: took }) {
+        if (sentence || !this.vad) {
+            const more = { audio_ms: audio, processing_ms: took };
+            this.link.final({ text, segments, language, confidence, sentence, ...more });
+        }
+        if (!sentence) {
+            this.heard = false;
+            this.link.ended();
         }
     }
 }
@@ -77,7 +78,7 @@ class FunAsr {
     }
 
     start({ sampleRate, hotwords, vad, funasrMode }) {
-        Object.assign(this, { vad, live: '', text: '', segments: [] });
+        Object.assign(this, { vad, live: '', text: '', segments: [], sentences: 0 });
         this.link.send({
             mode: funasrMode, wav_name: 'microphone', wav_format: 'pcm', audio_fs: sampleRate, itn: true,
             chunk_size: [5, 10, 5], chunk_interval: 10, is_speaking: true, ...filled({ hotwords }),
@@ -113,7 +114,7 @@ class FunAsr {
             this.link.error('server', m.error);
         } else if (m.mode?.endsWith('online')) {
             this.live += m.text ?? '';
-            this.link.partial(this.text + this.live);
+            this.link.partial(this.text + this.live, this.sentences);
         } else if (m.text) {
             this.sentence(m.text, FunAsr.segments(m));
         }
@@ -125,18 +126,18 @@ class FunAsr {
     sentence(text, segments) {
         this.live = '';
         if (this.vad) {
-            this.link.final({ text, segments });
+            this.link.final({ text, segments, sentence: this.sentences++ });
         } else {
             this.text += text;
             this.segments.push(...segments);
-            this.link.partial(this.text);
+            this.link.partial(this.text, 0);
         }
     }
 
     end() {
         const text = this.text + this.live;
         if (text || !this.vad) {
-            this.link.final({ text, segments: this.segments });
+            this.link.final({ text, segments: this.segments, sentence: this.sentences });
         }
         this.link.ended();
     }
@@ -202,7 +203,7 @@ class Realtime {
         } else if (what === 'delta') {
             const item = this.item(m.item_id);
             item.text += m.delta;
-            this.link.partial(item.text);
+            this.link.partial(item.text, m.item_id);
         } else if (what === 'completed' || what === 'failed') {
             this.complete(m);
         } else if (what === 'error') {
@@ -216,7 +217,8 @@ class Realtime {
         if (error) {
             this.link.error('server', error.message);
         } else {
-            this.link.final({ text, segments: text ? [{ start, end, text }] : [], language: languages?.[0]?.code });
+            const segments = text ? [{ start, end, text }] : [];
+            this.link.final({ text, segments, sentence: id, language: languages?.[0]?.code });
         }
         this.finish();
     }

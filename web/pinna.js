@@ -42,8 +42,8 @@ const REFUSED = [1008, 1013]; /* closing codes of a server that is full */
  *
  * Events, each with a detail:
  * - `state` {state}: closed, connecting, ready, talking, waiting (for the answer after stop)
- * - `partial` {utterance, text}: of the open sentence so far
- * - `final` {utterance, text, segments: [{start, end, text}], language, confidence, audio_ms, processing_ms,
+ * - `partial` {utterance, sentence, text}: of an open sentence so far
+ * - `final` {utterance, sentence, text, segments: [{start, end, text}], language, confidence, audio_ms, processing_ms,
  *   first_ms, final_ms}: seconds from start(). first_ms is the time from the press, with `vad` from the beginning
  *   of the sentence, to its first text; final_ms that from stop(), with `vad` from the end of the sentence, to this
  * - `end` {utterance}: no more comes for it
@@ -82,7 +82,7 @@ export class PinnaClient extends Emitter {
     /** Begins an utterance: its number, which the events carry. */
     start() {
         const utterance = {
-            number: ++this.#count, options: { ...this.options }, served: false, stopped: 0, first: 0,
+            number: ++this.#count, options: { ...this.options }, served: false, stopped: 0, first: new Map(),
             began: performance.now(), audio: [], fed: 0, samples: 0, base: 0,
         };
         this.#utterances.push(utterance);
@@ -130,7 +130,9 @@ export class PinnaClient extends Emitter {
     /** Throws away what was said since start(); no event comes for it. */
     reset() {
         const u = this.#utterances.pop();
-        if (u?.served) {
+        if (u?.served && u.stopped) {
+            this.#drop(); /* its answer may be on the way, and would be taken for the next one's */
+        } else if (u?.served) {
             this.#adapter.reset();
         }
         this.#advance();
@@ -201,15 +203,17 @@ export class PinnaClient extends Emitter {
         return u.fed - (u.samples / u.options.sampleRate - seconds) * 1000;
     }
 
-    #partial(text) {
+    #partial(text, sentence = 0) {
         const u = this.#utterances[0];
         if (u && text) {
-            u.first ||= performance.now();
-            this.emit('partial', { utterance: u.number, text });
+            if (!u.first.has(sentence)) {
+                u.first.set(sentence, performance.now());
+            }
+            this.emit('partial', { utterance: u.number, sentence, text });
         }
     }
 
-    #final({ text, segments: heard = [], ...more }) {
+    #final({ text, segments: heard = [], sentence = 0, ...more }) {
         const u = this.#utterances[0];
         if (!u) {
             return;
@@ -220,11 +224,12 @@ export class PinnaClient extends Emitter {
         const vad = u.options.vad && segments.length > 0;
         const from = vad ? PinnaClient.#saidAt(u, segments[0].start) : u.began;
         const until = u.stopped || (vad ? PinnaClient.#saidAt(u, segments.at(-1).end) : now);
+        const first = u.first.get(sentence);
+        u.first.delete(sentence);
         this.emit('final', {
-            utterance: u.number, text, segments, ...more, final_ms: Math.max(0, now - until),
-            first_ms: u.first ? Math.max(0, u.first - from) : null,
+            utterance: u.number, sentence, text, segments, ...more, final_ms: Math.max(0, now - until),
+            first_ms: first ? Math.max(0, first - from) : null,
         });
-        u.first = 0;
         this.#tries = 0;
         if (u.stopped) {
             this.#expectAnswer();
@@ -266,7 +271,7 @@ export class PinnaClient extends Emitter {
     #opened() {
         this.#adapter = new PROTOCOLS[this.options.protocol]({
             send: (message) => this.#send(message),
-            partial: (text) => this.#partial(text),
+            partial: (text, sentence) => this.#partial(text, sentence),
             final: (result) => this.#final(result),
             ended: () => this.#end(),
             error: (code, message) => this.#fail(code, message),
@@ -338,7 +343,7 @@ export class PinnaClient extends Emitter {
         if (REFUSED.includes(code) || this.#tries >= u.options.retries || (was && !(u.options.vad && !u.stopped))) {
             return false;
         }
-        Object.assign(u, { served: false, first: 0, base: u.samples });
+        Object.assign(u, { served: false, first: new Map(), base: u.samples });
         return true;
     }
 }

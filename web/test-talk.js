@@ -20,7 +20,7 @@ export class Talk {
     #client = null;
     #protocol = '';
     #microphone = null;
-    #open = new Map(); /* utterance -> {result or null, vad, began} */
+    #open = new Map(); /* utterance -> {vad, protocol, began, results: sentence -> the card that is open} */
     #pressed = false;
     #utterance = 0; /* being spoken; 0: none */
     #idle = 0;
@@ -190,7 +190,7 @@ export class Talk {
         Object.assign(this.#client.options, options, { vad });
         clearTimeout(this.#idle);
         this.#utterance = this.#client.start();
-        this.#open.set(this.#utterance, { vad, protocol, began: Date.now(), result: null });
+        this.#open.set(this.#utterance, { vad, protocol, began: Date.now(), results: new Map() });
         if (!vad) {
             this.result(this.#utterance);
         }
@@ -198,7 +198,9 @@ export class Talk {
 
     connect(protocol) {
         const client = new PinnaClient({ protocol });
-        client.on('partial', ({ utterance, text }) => this.results.partial(this.result(utterance), text));
+        client.on('partial', ({ utterance, sentence, text }) => {
+            this.results.partial(this.result(utterance, sentence), text);
+        });
         client.on('final', (final) => this.settle(final));
         client.on('end', ({ utterance }) => this.ended(utterance));
         client.on('error', (error) => this.failed(error));
@@ -211,20 +213,24 @@ export class Talk {
         return client;
     }
 
-    /** The card of the sentence that is open. */
-    result(utterance) {
+    /** The card of a sentence that is open. While the button is held there is but one. */
+    result(utterance, sentence) {
         const u = this.#open.get(utterance);
-        const label = PATHS[u.protocol];
-        u.result ??= this.results.begin({ source: u.vad ? 'free' : 'hold', label, began: u.began });
-        return u.result;
+        const key = u.vad ? sentence : 'held';
+        if (!u.results.has(key)) {
+            const about = { source: u.vad ? 'free' : 'hold', label: PATHS[u.protocol], began: u.began };
+            u.results.set(key, this.results.begin(about));
+        }
+        return u.results.get(key);
     }
 
-    settle({ utterance, text, segments, language, confidence, audio_ms: audio, processing_ms: took, ...times }) {
+    settle({ utterance, sentence, text, segments, language, confidence, ...times }) {
         const u = this.#open.get(utterance);
-        if (u.vad && !text && !u.result) {
+        if (u.vad && !text && !u.results.has(sentence)) {
             return;
         }
-        const result = this.result(utterance);
+        const result = this.result(utterance, sentence);
+        const { audio_ms: audio, processing_ms: took } = times;
         const mode = u.vad ? 'free' : 'hold';
         const seconds = audio === undefined ? segments.at(-1)?.end ?? 0 : audio / 1000;
         this.results.settle(result, {
@@ -234,14 +240,11 @@ export class Talk {
             [`fact.first.${mode}`, times.first_ms ?? NaN, 'ms'], [`fact.final.${mode}`, times.final_ms, 'ms'],
             ['fact.server', took, 'ms'], ['fact.audio', audio / 1000, 's'], ['fact.confidence', confidence, ''],
         ]);
-        u.result = null;
+        u.results.delete(u.vad ? sentence : 'held');
     }
 
     ended(utterance) {
-        const { result } = this.#open.get(utterance);
-        if (result) {
-            this.results.discard(result);
-        }
+        this.#open.get(utterance).results.forEach((result) => this.results.discard(result));
         this.#open.delete(utterance);
         if (this.#utterance === utterance) {
             this.#utterance = 0;
@@ -253,15 +256,11 @@ export class Talk {
     }
 
     async failed({ utterance, code, message }) {
-        const u = this.#open.get(utterance);
-        const result = u?.result;
-        if (u) {
-            u.result = null; /* it stays, and says why */
-        }
-        const why = code === 'connect' ? await whyNot(u.protocol) : () => t(`error.${code}`, { message });
-        if (result) {
-            this.results.fail(result, why);
-        }
+        const open = this.#open.get(utterance)?.results;
+        const results = [...(open?.values() ?? [])];
+        open?.clear(); /* they stay, and say why */
+        const why = code === 'connect' ? await whyNot(this.#protocol) : () => t(`error.${code}`, { message });
+        results.forEach((result) => this.results.fail(result, why));
         this.complain(why);
     }
 

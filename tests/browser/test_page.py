@@ -1,0 +1,383 @@
+"""The test page in Chromium: a recording is its microphone, the small trained models of tests/data recognise it."""
+import array
+import asyncio
+import json
+import re
+import shutil
+import time
+import wave
+
+import pytest
+
+pytest.importorskip("selenium", reason="python3-selenium is not installed")
+
+import websockets  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+import chromium  # noqa: E402
+from chromium import Browser, Page  # noqa: E402
+from server_process import ROOT  # noqa: E402
+
+DATA = ROOT / "tests" / "data" / "paraformer"
+MODELS = {"offline": "micro-offline", "streaming": "micro-streaming", "fsmn-vad": "micro-vad"}
+DIGITS = "90274461"  # of d02, as it is written
+COMMAND = "打开空调358"  # of v01's first three seconds
+FILE_TEXTS = ["打开空调三五八", "播放音乐", "今天天气怎么样", "再见"]  # of v01
+SRT = re.compile(r"\d+\n(\d\d:\d\d:\d\d,\d{3}) --> (\d\d:\d\d:\d\d,\d{3})\n(.+)\n")
+
+
+def samples(name, begin=0.0, end=None):
+    with wave.open(str(DATA / "wav" / f"{name}.wav")) as w:
+        a = array.array("h", w.readframes(w.getnframes()))
+    return a[int(begin * 16000) : int(end * 16000) if end else None]
+
+
+@pytest.fixture(scope="module")
+def server(start_module_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in MODELS.items():
+        shutil.copytree(DATA / "models" / model, folder / name)
+    return start_module_server(
+        {
+            "MODEL_DIR": folder,
+            "WHISPER_MODEL": "offline",
+            "MODEL_NAME": "streaming",
+            "PINNA_FINAL_MODEL": "offline",
+            "PINNA_PRECISION": "f32",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not chromium.installed():
+        pytest.skip("chromium or chromium-driver is not installed")
+    b = Browser(tmp_path_factory.mktemp("browser"))
+    yield b
+    b.quit()
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page; afterwards nothing may have gone wrong in it, nor gone elsewhere."""
+    browser.hosts()
+    p = Page(browser, server.port)
+    yield p
+    assert p.run("return [violations, failures]") == [[], []]
+    assert [e["message"] for e in browser.log("browser")] == []
+    assert browser.hosts() == {f"127.0.0.1:{server.port}"}
+
+
+# ---- speaking
+
+
+def test_press_speak_release(page):
+    page.browser.say(samples("d02"))
+    page.hold()
+    page.wait(page.is_talking, "the button is down")
+    assert page.one("#talk").get_attribute("aria-pressed") == "true"
+    page.wait(lambda: len(page.results()[0]["text"]) > 1 and page.results()[0]["open"], "text while speaking")
+    assert page.state() == "talking"
+    page.listen_to_the_end()
+    page.let_go()
+    (result,) = page.settled()
+    assert result["text"] == DIGITS
+    assert {"press to first text", "release to final", "server", "audio", "confidence"} == set(result["facts"])
+    assert result["about"].startswith("Hold to talk /ws/asr zh ")
+    (time_,) = result["times"]
+    assert re.fullmatch(rf"\d\.\d\d – \d\.\d\d{DIGITS}", time_)
+    assert page.one("#spoken").get_attribute("textContent") == DIGITS
+    assert page.state() == "ready" and not page.is_talking()
+
+    # The microphone is still on: pressed again, in silence, nothing is recognised.
+    page.hold()
+    page.wait(page.is_talking, "the button is down again")
+    page.let_go()
+    assert [r["text"] for r in page.settled(2)] == ["Nothing was recognised.", DIGITS]
+    page.one("#microphone-off").click()
+    page.wait(lambda: page.one("#level-value").text == "off", "the microphone is off")
+
+
+def test_space_bar(page):
+    page.one("[name=hotwords]").send_keys("a b")
+    page.key_down()
+    page.key_up()
+    assert page.one("[name=hotwords]").get_attribute("value") == "a b "
+    assert not page.is_talking()
+    page.run("document.activeElement.blur()")
+    page.browser.say(samples("d02"))
+    before = page.run("scrollTo(0, 0); return scrollY")
+    page.key_down()
+    page.listen_to_the_end()
+    page.key_up()
+    assert [r["text"] for r in page.settled()] == [DIGITS]
+    assert page.run("return scrollY") == before
+
+
+def test_touch(page):
+    page.browser.say(samples("b19700"))
+    page.touch("touchStart")
+    page.listen_to_the_end()
+    page.touch("touchEnd")
+    assert [r["text"] for r in page.settled()] == ["462"]
+
+
+def test_keys_alone(page):
+    """Tab leads to the button, Enter starts and stops: nothing has to be held."""
+    page.browser.say(samples("b19700"))
+    for _ in range(10):
+        page.key_down(Keys.TAB)
+        page.key_up(Keys.TAB)
+        if page.run("return document.activeElement.id") == "talk":
+            break
+    assert page.run("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.key_down(Keys.ENTER)
+    page.key_up(Keys.ENTER)
+    page.listen_to_the_end()
+    assert page.is_talking()
+    page.key_down(Keys.ENTER)
+    page.key_up(Keys.ENTER)
+    assert [r["text"] for r in page.settled()] == ["462"]
+
+
+def test_free_talk(page):
+    page.browser.say(samples("v01", 0.3, 6.2))
+    page.mode("free")
+    page.one("#talk").click()
+    music, command = page.settled(2)
+    assert [command["text"], music["text"]] == [COMMAND, "播放音乐"]
+    assert {"speech to first text", "pause to final"} <= set(command["facts"])
+    begins = [float(r["times"][0].split()[0]) for r in (command, music)]
+    assert begins[0] < begins[1]
+    assert page.is_talking() and page.state() == "talking"
+    page.one("#talk").click()
+    page.wait(lambda: page.state() == "ready", "the end was confirmed")
+    assert len(page.settled(2)) == 2
+
+
+# ---- files
+
+
+def test_file_and_what_is_saved(page):
+    page.one("input[type=file]").send_keys(str(DATA / "wav" / "v01.wav"))
+    (result,) = page.settled()
+    assert result["text"] == "".join(FILE_TEXTS)
+    assert result["about"].startswith("v01.wav")
+    assert set(result["facts"]) == {"sending", "recognition"}
+    assert [t.lstrip("0123456789.– ") for t in result["times"]] == FILE_TEXTS
+    for button in page.all("article [data-save]"):
+        button.click()
+    assert page.saved("pinna-*.txt") == result["text"] + "\n"
+    blocks = SRT.findall(page.saved("pinna-*.srt"))
+    assert [text for _, _, text in blocks] == FILE_TEXTS
+    assert all(begin < end for begin, end, _ in blocks)
+    (saved,) = json.loads(page.saved("pinna-*.json"))
+    assert saved["language"] == "zh" and [s["text"] for s in saved["segments"]] == FILE_TEXTS
+
+    clipboard = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    page.browser.command("Browser.grantPermissions", permissions=clipboard)
+    page.one("article [data-copy]").click()
+    page.wait(lambda: page.one("article [data-note]").text == "Copied", "the text was copied")
+    assert page.run_async("return navigator.clipboard.readText()") == result["text"]
+    page.one("[data-clear]").click()
+    assert page.results() == [] and "appears here" in page.one("#results").text
+
+
+def test_dropped_file_and_no_file(page):
+    page.run(
+        "const data = new DataTransfer(); data.items.add(new File(['no sound'], 'x.wav'));"
+        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))"
+    )
+    (result,) = page.settled()
+    assert result["failed"] and "No result: The server refuses the file (400)" in result["text"]
+    assert "refuses the file" in page.complaint()
+    page.one("#complaint button").click()
+    assert not page.complaint()
+    assert "400" in page.browser.log("browser")[0]["message"]  # the browser's own remark
+
+
+def test_cancelled_upload(page):
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 40000}
+    page.browser.command("Network.emulateNetworkConditions", **slow)
+    try:
+        page.one("input[type=file]").send_keys(str(DATA / "wav" / "v01.wav"))
+        page.wait(lambda: 0 < float(page.one("progress").get_attribute("value") or 0) < 1, "progress")
+        assert page.one("[data-said]").text.startswith("Sending v01.wav: ")
+        page.one("[data-cancel]").click()
+        page.wait(lambda: page.one("[data-said]").text == "Cancelled: v01.wav", "it was cancelled")
+    finally:
+        page.browser.command("Network.emulateNetworkConditions", **{**slow, "uploadThroughput": -1})
+    assert page.results() == [] and not page.one("progress").is_displayed()
+
+
+# ---- what goes wrong
+
+
+def test_no_microphone_without_https(page):
+    script = "Object.defineProperty(window, 'isSecureContext', { value: false })"
+    added = page.browser.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+    try:
+        page.load()
+        assert f"http://localhost:{page.port}/test" in page.complaint() and "TLS_CERT" in page.complaint()
+    finally:
+        page.browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+
+
+def test_microphone_denied(page):
+    page.run(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', arguments[0]))",
+        "NotAllowedError",
+    )
+    page.hold()
+    page.wait(lambda: "not allowed" in (page.complaint() or ""), "the page says so")
+    page.let_go()
+    assert not page.is_talking()
+
+
+def test_server_full_then_gone(browser, start_server):
+    server = start_server({"MAX_CONNECTIONS": 1})
+    page = Page(browser, server.port)
+    page.browser.say(samples("b19700"))
+
+    async def press():
+        async with websockets.connect(f"ws://127.0.0.1:{server.port}/ws/asr") as other:
+            await other.recv()
+            page.hold()
+            page.wait(lambda: "takes no more connections" in (page.complaint() or ""), "the page says so")
+            page.let_go()
+
+    asyncio.run(press())
+    assert page.results()[0]["failed"]
+    server.stop()
+    page.hold()
+    page.wait(lambda: "does not answer" in (page.complaint() or ""), "the page says so")
+    page.let_go()
+    assert page.run("return [violations, failures]") == [[], []]
+    browser.log("browser")
+    browser.hosts()
+
+
+# ---- how it looks and is read
+
+
+def test_two_languages(page):
+    keys = page.run_async(
+        "const { TEXTS } = await import('/web/test-text.js');"
+        "return Object.values(TEXTS).map((texts) => Object.entries(texts).map("
+        "    ([key, text]) => [key, [...text.matchAll(/\\{\\w+\\}/g)].map((m) => m[0]).sort()]))"
+    )
+    assert dict(keys[0]) == dict(keys[1])
+    assert page.one("html").get_attribute("lang") == "en"
+    english = page.text()
+    page.one("#switch-language").click()
+    assert page.one("html").get_attribute("lang") == "zh-CN"
+    chinese = page.text()
+    words = [set(re.findall(r"[A-Z][a-z]{3,}", text)) for text in (english, chinese)]
+    assert words[0] & words[1] <= {"Open", "Realtime", "Fake", "Audio", "Input"}, "names of protocols and devices"
+    assert "按住说话" in chinese
+    page.load()
+    assert page.one("html").get_attribute("lang") == "zh-CN" and page.driver.title == "Pinna 试用"
+
+
+CONTRAST = """
+const light = ([r, g, b]) => {
+    const f = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b);
+};
+const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+const behind = (e) => {
+    for (; e; e = e.parentElement) {
+        const c = rgb(getComputedStyle(e).backgroundColor);
+        if (c.length === 3 || c[3] > 0) return c;
+    }
+};
+const low = [];
+for (const e of document.querySelectorAll('body *')) {
+    const said = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || e.matches('input, select');
+    if (!said || !e.checkVisibility()) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) low.push(`${e.tagName} ${e.textContent.trim().slice(0, 30)}`);
+}
+return low;
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(page, scheme):
+    page.colours(scheme)
+    page.run(
+        "document.querySelector('#complaint').hidden = false; document.querySelector('#complaint p').textContent = 'x';"
+        "document.querySelector('#log').open = true; document.querySelector('#microphone-off').hidden = false"
+    )
+    assert page.run("return getComputedStyle(document.documentElement).colorScheme") == scheme
+    assert page.run(CONTRAST) == []
+    page.run("document.querySelector('#talk').classList.add('on')")
+    assert page.run(CONTRAST) == []
+    page.one("#switch-theme").click()
+    assert page.run("return getComputedStyle(document.documentElement).colorScheme") != scheme
+    page.colours("light")
+
+
+NAMED = {"button", "textbox", "combobox", "checkbox", "radio", "meter", "progressbar", "region", "link"}
+
+
+def test_everything_has_a_name(page):
+    page.run("document.querySelectorAll('[hidden]').forEach((e) => { e.hidden = false; })")
+    page.run("document.querySelector('#log').open = true")
+    nodes = page.browser.command("Accessibility.getFullAXTree")["nodes"]
+    seen, nameless = set(), []
+    for node in nodes:
+        role = node.get("role", {}).get("value", "")
+        seen.add(role)
+        if role in NAMED and not node["ignored"] and not node.get("name", {}).get("value", "").strip():
+            nameless.append(node)
+    assert [(n["role"]["value"], n.get("backendDOMNodeId")) for n in nameless] == []
+    assert {"button", "combobox", "checkbox", "radio", "meter", "alert", "status", "main", "banner"} <= seen
+    assert page.run(
+        "const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);"
+        "return ids.length === new Set(ids).size && document.querySelectorAll('h1').length === 1"
+    )
+
+
+def test_fits(page):
+    page.one("#log summary").click()
+    for width in (320, 360, 768, 1280):
+        page.size(width, 740)
+        page.one("#switch-language").click()
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        too_small = page.run(
+            "return [...document.querySelectorAll('button, .button, select, .field input')]"
+            "    .filter((e) => e.checkVisibility() && e.offsetHeight < 36).map((e) => e.outerHTML)"
+        )
+        assert too_small == []
+        assert page.one("#talk").size["height"] >= 88
+
+
+# ---- the client
+
+
+RESAMPLE = """
+const [rate, hertz] = args;
+const context = new OfflineAudioContext(1, rate, rate);
+await context.audioWorklet.addModule('/web/pcm-worklet.js');
+const node = new AudioWorkletNode(context, 'pinna-pcm', { processorOptions: { rate: 16000, chunk: 640 } });
+const tone = new OscillatorNode(context, { frequency: hertz });
+const pcm = [];
+node.port.onmessage = ({ data }) => data.pcm && pcm.push(...new Int16Array(data.pcm));
+tone.connect(node).connect(context.destination);
+tone.start();
+await context.startRendering();
+await new Promise((resolve) => { setTimeout(resolve, 50); });
+const middle = pcm.slice(1600, -1600);
+return [pcm.length, Math.sqrt(middle.reduce((s, v) => s + v * v, 0) / middle.length) / 32768];
+"""
+
+
+def test_resampling(page):
+    for rate in (8000, 16000, 44100, 48000, 96000):
+        n, loud = page.run_async(RESAMPLE, rate, 1000)
+        assert abs(n - 16000) <= 640 + 64
+        assert abs(loud - 0.5**0.5) < 0.01
+        if rate > 32000:
+            _, quiet = page.run_async(RESAMPLE, rate, 9000)
+            assert quiet < 0.002  # 50 dB down: it would be heard as 7 kHz
