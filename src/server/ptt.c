@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define MAX_TEXT      ((size_t)4 << 20) /* more than this is not worth an answer */
-#define MAX_BINARY    ((size_t)64 << 20)
 #define MAX_PACKET    ((size_t)1 << 16)
 #define RETRY_SHED_MS 5000
 
@@ -337,9 +336,6 @@ static void on_closed(struct pn_ws *ws)
     free(c);
 }
 
-const struct pn_ws_protocol pn_ws_ptt = { .max_text = MAX_TEXT,
-                                          .max_binary = MAX_BINARY,
-                                          .opened = on_opened,
-                                          .text = on_text,
-                                          .binary = on_binary,
-                                          .closed = on_closed };
+const struct pn_ws_protocol pn_ws_ptt = {
+    .max_text = MAX_TEXT, .opened = on_opened, .text = on_text, .binary = on_binary, .closed = on_closed
+};

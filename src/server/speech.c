@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { RETRY_MEMORY_MS = 1000 };
+
 struct pn_speech {
     struct pn_message message;
     struct pn_loop *loop;
@@ -102,10 +104,22 @@ static void tell_all(struct pn_message *message)
     free_if_over(sp);
 }
 
+/* ASR_MAX_MEMORY_MB, as uploads are refused by it. */
+static bool memory_is_full(const struct pn_server *s)
+{
+    int64_t ceiling = s->config->max_memory_mb << 20;
+    return ceiling > 0 && s->usage.rss_bytes > ceiling;
+}
+
 int pn_speech_open(struct pn_ws *ws, const struct pn_live_request *req, pn_speech_news *news, void *ctx,
                    struct pn_speech **ret, int *ret_retry_ms, struct pn_err *err)
 {
     struct pn_server *server = pn_ws_server(ws);
+    if (memory_is_full(server)) {
+        pn_metric_add(server->m.refused, 1, "memory");
+        *ret_retry_ms = RETRY_MEMORY_MS;
+        return pn_fail(err, PN_EFULL, "no memory for another speaker now");
+    }
     struct pn_speech *sp = calloc(1, sizeof(*sp));
     if (!sp)
         return pn_fail(err, PN_ENOMEM, "no memory for another session");
@@ -120,6 +134,8 @@ int pn_speech_open(struct pn_ws *ws, const struct pn_live_request *req, pn_speec
     mine.moved = moved;
     mine.ctx = sp;
     int r = pn_live_open(server->live, &mine, &sp->live, ret_retry_ms, err);
+    if (r == -PN_EFULL)
+        pn_metric_add(server->m.refused, 1, "speakers");
     if (r < 0)
         free(sp);
     else

@@ -303,7 +303,8 @@ static int keep_extra(struct pn_ws *ws, const char *extra, size_t n)
 static struct pn_ws *session_new(struct pn_server *s, const struct pn_ws_protocol *protocol, int fd)
 {
     struct pn_ws *ws = calloc(1, sizeof(*ws));
-    if (!ws || pn_ws_frames_new(&STREAM, protocol->max_text, protocol->max_binary, ws, &ws->frames) < 0) {
+    size_t max_binary = protocol->max_binary ? protocol->max_binary : (size_t)s->config->max_message_mb << 20;
+    if (!ws || pn_ws_frames_new(&STREAM, protocol->max_text, max_binary, ws, &ws->frames) < 0) {
         free(ws);
         return NULL;
     }

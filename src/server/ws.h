@@ -26,7 +26,7 @@ struct pn_ws_protocol {
     const char *const
         *subprotocols; /* NULL-terminated; the first that the client offers is chosen; NULL: none */
     size_t max_text;   /* bytes of a text message, which is gathered; longer ones close with 1009 */
-    size_t max_binary; /* of a binary message, which is not */
+    size_t max_binary; /* of a binary message, which is not; 0: PINNA_MAX_MESSAGE_MB */
     /* The answer to a handshake that is right but not welcome; NULL: it is. May be NULL. */
     struct pn_reply *(*check)(struct pn_request *req);
     /* `req` is the handshake's: its headers and its query, until this returns. */

@@ -524,6 +524,27 @@ def test_limits(start_server, settings):
     assert idle[0] == 1001
 
 
+def test_no_memory_for_another_speaker(start_server, settings):
+    s = start_server(dict(settings, ASR_MAX_MEMORY_MB=1, PINNA_MAX_MESSAGE_MB=1))
+
+    async def conversation(c):
+        await c.start()
+        error = await c.error(503)
+        await c.say(pcm("m01"))  # ignored
+        await c.control("stop")
+        frames = await c.result()
+        with pytest.raises(websockets.ConnectionClosed):
+            await c.ws.send(bytes((1 << 20) + 1))
+            await c.receive()
+        return error, frames, c.ws.close_code
+
+    error, frames, code = talk(s, conversation)
+    assert error["message"] == "服务器繁忙，请稍后重试" and error["retry_after_ms"] > 0
+    assert [f["type"] for f in frames] == ["status", "final"] and frames[-1]["text"] == ""
+    assert code == 1009
+    assert stats(s)["totals"]["refused"] == 1
+
+
 def test_stopping_the_server_in_mid_word(start_server, settings):
     s = start_server(settings)
 
