@@ -207,3 +207,11 @@ struct pn_recognizer *pn_models_live(struct pn_models *m)
 {
     return m->live->recognizer;
 }
+
+const char *pn_models_recording(const struct pn_models *m)
+{
+    if (m->second)
+        return m->second_name;
+    bool sphinx = strcmp(m->first->source.name, "sphinx") == 0;
+    return sphinx ? m->live->source.name : m->first->source.name;
+}

@@ -44,6 +44,9 @@ PN_MUST_CHECK int pn_models_open(const struct pn_models_options *opt, struct pn_
 struct pn_models *pn_models_free(struct pn_models *m);        /* no stream is open; accepts NULL */
 struct pn_recognizer *pn_models_default(struct pn_models *m); /* lives as long as m, as the next one */
 struct pn_recognizer *pn_models_live(struct pn_models *m);
+/* The name of the best one here for whole recordings in the language of live audio: that of the second pass;
+ * else the default one, unless that is only Sphinx and there is another one for live audio. As long as m. */
+const char *pn_models_recording(const struct pn_models *m);
 
 /* A reference to the recogniser called `name` ("", "default", "whisper-1": the default one), to be released.
  * -PN_EAGAIN: it is being loaded, ask again in a moment; -PN_ENOTFOUND: no such model on this machine, the

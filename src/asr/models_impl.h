@@ -31,6 +31,7 @@ struct pn_models {
     struct pn_entry *kept;         /* all that live as long as the models; the default one is the last */
     struct pn_entry *first, *live; /* the default ones, of `kept` */
     struct pn_recognizer *second;  /* of one of `kept`; NULL: no second pass */
+    const char *second_name;       /* that entry's */
     struct pn_vad_model *vad;      /* NULL: off */
     int live_pad_ms;
     pthread_mutex_t mu;

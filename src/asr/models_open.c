@@ -142,6 +142,7 @@ static int open_final(struct pn_models *m, const struct pn_models_options *opt, 
     if (r < 0)
         return pn_fail(err, (enum pn_error) - r, "%s", why.text);
     m->second = pn_pipeline_first(e->recognizer);
+    m->second_name = e->source.name;
     return check_final(m->second, e->source.name, err);
 }
 

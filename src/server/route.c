@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const struct pn_route ROUTES[] = {
-    { .method = "GET", .path = "/", .label = "/", .handle = pn_handle_root },
+    { .method = "GET", .path = "/", .label = "/", .handle = pn_handle_root, .websocket = &pn_ws_funasr },
     { .method = "GET", .path = "/health", .label = "/health", .handle = pn_handle_health },
     { .method = "GET", .path = "/ready", .label = "/ready", .handle = pn_handle_ready },
     { .method = "GET", .path = "/stats", .label = "/stats", .handle = pn_handle_stats },
@@ -46,7 +46,9 @@ static void handle_funasr_port(struct pn_request *req)
     req->reply = pn_ws_upgrade_required("this port speaks FunASR's WebSocket protocol and nothing else");
 }
 
-static const struct pn_route FUNASR_PORT = { .label = "funasr", .handle = handle_funasr_port };
+static const struct pn_route FUNASR_PORT = { .label = "funasr",
+                                             .handle = handle_funasr_port,
+                                             .websocket = &pn_ws_funasr };
 
 /* "/transcribe/" is "/transcribe", "/web/" all below it; "/" stays. */
 static bool same_path(const char *route, const char *path)

@@ -21,7 +21,8 @@ void pn_transcribe_body(struct pn_request *req, const char *data, size_t n);
 void pn_transcribe_handle(struct pn_request *req);
 void pn_transcribe_done(struct pn_request *req);
 
-extern const struct pn_ws_protocol pn_ws_ptt; /* ptt.c */
+extern const struct pn_ws_protocol pn_ws_ptt;    /* ptt.c */
+extern const struct pn_ws_protocol pn_ws_funasr; /* funasr.c */
 /* realtime.c, routes_realtime.c */
 extern const struct pn_ws_protocol pn_realtime;
 void pn_realtime_keys_begin(struct pn_request *req);

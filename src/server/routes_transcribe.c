@@ -122,18 +122,6 @@ static struct pn_reply *write_answer(const struct pn_transcript *t)
     return pn_reply_new(200, "application/json", &b);
 }
 
-static void count(struct pn_server *s, const struct pn_job_result *res)
-{
-    if (res->code < 0) {
-        pn_metric_add(s->m.failures, 1, pn_error_name(res->code));
-        return;
-    }
-    const struct pn_transcript *t = res->transcript;
-    pn_metric_add(s->m.transcriptions, 1, t->language, t->model);
-    pn_metric_observe(s->m.duration, res->ran_s, t->model);
-    pn_metric_observe(s->m.audio, t->duration, t->model);
-}
-
 /* Loop thread. */
 static void deliver(struct pn_message *m)
 {
@@ -154,7 +142,7 @@ static void deliver(struct pn_message *m)
 static void on_done(void *ctx, pn_job_id id, struct pn_job_result *res)
 {
     struct finished *f = ctx;
-    count(f->server, res);
+    pn_server_count_job(f->server, res);
     f->reply = res->code == 0 ? write_answer(res->transcript) : reply_for(res->code, &res->err);
     pn_log(res->code == 0 ? PN_INFO : PN_WARN, "transcription", F_I64("job", id),
            F_CSTR("result", pn_error_name(res->code)), F_CSTR("error", res->err.text),

@@ -124,3 +124,15 @@ void pn_server_metrics_refresh(struct pn_server *s)
     pn_metric_set(s->m.log_dropped, (double)pn_log_dropped());
     refresh_sessions(s);
 }
+
+void pn_server_count_job(struct pn_server *s, const struct pn_job_result *result)
+{
+    if (result->code < 0) {
+        pn_metric_add(s->m.failures, 1, pn_error_name(result->code));
+        return;
+    }
+    const struct pn_transcript *t = result->transcript;
+    pn_metric_add(s->m.transcriptions, 1, t->language, t->model);
+    pn_metric_observe(s->m.duration, result->ran_s, t->model);
+    pn_metric_observe(s->m.audio, t->duration, t->model);
+}

@@ -76,6 +76,8 @@ struct pn_server {
 PN_MUST_CHECK int pn_server_metrics_init(struct pn_server *s, struct pn_err *err);
 /* Sets the gauges from the parts' present state. */
 void pn_server_metrics_refresh(struct pn_server *s);
+/* A file's job has ended. Any thread. */
+void pn_server_count_job(struct pn_server *s, const struct pn_job_result *result);
 /* 0, or -PN_EFULL with the reason ("queue", "memory", "draining") why no new work is taken now. */
 int pn_server_admit(struct pn_server *s, const char **ret_reason);
 /* The 503 for that. */
