@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from server_process import FACTOR
+from server_process import FACTOR, SANITIZER
 from slow_peer import drip
 from wire import Conn, Part, form_type, get, head, multipart, wait_until
 
@@ -143,7 +143,7 @@ def test_three_hundred_slow_heads(hasty):
 def test_deadlines_do_not_touch_work(hasty, speech, many_clips):
     """A job may take longer than every deadline of reading."""
     jobs = []
-    for clip in (many_clips * 2)[:40]:  # the last one waits for all others
+    for clip in (many_clips * 2)[: 12 if SANITIZER else 40]:  # the last one waits for all others
         c = Conn(hasty.port, 120 * FACTOR)
         body = multipart([Part("file", clip, "a.wav")])
         c.send(head("POST", "/transcribe", [form_type()], body) + body)

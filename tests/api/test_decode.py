@@ -18,6 +18,8 @@ import pytest
 import clips
 from server_process import FACTOR, ROOT, SANITIZER
 
+pytestmark = pytest.mark.child
+
 DECODE = os.path.abspath(os.environ.get("PINNA_DECODE", ROOT / "build" / "pinna-decode"))
 ALSA = pathlib.Path("/usr/share/sounds/alsa/Front_Center.wav")
 JFK = ROOT.parent / "shared" / "fixtures" / "audio"
