@@ -10,6 +10,7 @@
 #include "server/tally.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -61,9 +62,11 @@ static void bury(struct pn_source *s)
 /* Ends an entry whose descriptor is ours. */
 static void drop(struct pn_conn *c)
 {
+    bool library_knows = c->upgraded && c->mhd; /* then pn_conn_closed() is still to come, and frees it */
     release(c);
+    c->dropped = true;
     c->source.dead = false; /* it may have left the loop already; buried with the batch all the same */
-    pn_loop_remove(c->owner->loop, &c->source, bury);
+    pn_loop_remove(c->owner->loop, &c->source, library_knows ? NULL : bury);
     close(c->fd);
 }
 
@@ -313,12 +316,25 @@ void pn_conn_reply(struct pn_conn *c)
     c->hangup = NULL;
 }
 
-void pn_conn_socket(struct pn_conn *c)
+int pn_conn_take(struct pn_conn *c)
 {
+    int one = 1, copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return -PN_EIO;
+    pn_loop_remove(c->owner->loop, &c->source, NULL);
+    setsockopt(copy, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* the library has unset it */
+    c->fd = c->source.fd = copy;
+    c->upgraded = true;
     c->state = PN_CONN_SOCKET;
     c->deadline_us = INT64_MAX;
-    c->linger_after = true;
-    pn_loop_remove(c->owner->loop, &c->source, NULL);
+    return copy;
+}
+
+void pn_conn_give_back(struct pn_conn *c)
+{
+    linger(c);
+    if (pn_loop_add(c->owner->loop, &c->source, EPOLLIN | EPOLLRDHUP, NULL) < 0)
+        drop(c);
 }
 
 /* What ever arrived at the descriptor; -1: unknown. */
@@ -363,6 +379,12 @@ static bool linger_on_copy(struct pn_conn *c)
 
 void pn_conn_closed(struct pn_conn *c)
 {
+    if (c->upgraded) { /* the entry has a descriptor of its own */
+        c->mhd = NULL;
+        if (c->dropped)
+            conn_free(c);
+        return;
+    }
     if (c->linger_after && linger_on_copy(c))
         return;
     release(c);

@@ -39,6 +39,8 @@ struct pn_conn {
     bool hung_up;                    /* the peer has sent its last byte */
     bool doomed;                     /* refused or cut: the library must not act on what it still reads */
     bool linger_after;               /* dropping is wanted when the library closes the socket */
+    bool upgraded;                   /* SOCKET, or it was one */
+    bool dropped;                    /* over, but the library does not know yet */
     bool chunked;                    /* BODY: its length on the wire is not known */
     int64_t expected;                /* bytes up to the end of the running request, since accept */
     int64_t window_us, window_bytes; /* BODY: the running window of the rate check and what arrived in it */
@@ -82,7 +84,11 @@ void pn_conn_await(struct pn_conn *c);
 void pn_conn_body(struct pn_conn *c, size_t bytes);                         /* body bytes arrived */
 void pn_conn_work(struct pn_conn *c, void (*hangup)(void *ctx), void *ctx); /* may call hangup at once */
 void pn_conn_reply(struct pn_conn *c);
-void pn_conn_socket(struct pn_conn *c); /* the descriptor's events are the session's from now on */
+/* The library has upgraded the connection: from now on the entry has a descriptor of its own, and the library
+ * may close its one, which frees some 40 KB. Returns that descriptor; its events are the caller's until
+ * pn_conn_give_back(). -PN_EIO: none is left, and nothing has changed. */
+PN_MUST_CHECK int pn_conn_take(struct pn_conn *c);
+void pn_conn_give_back(struct pn_conn *c); /* what still arrives is dropped for a while, then it is closed */
 /* Whether the library may have read past the end of the request. */
 bool pn_conn_overread(const struct pn_conn *c);
 void pn_conn_closed(struct pn_conn *c); /* the library is about to close the socket */

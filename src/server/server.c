@@ -143,7 +143,7 @@ static void on_tick(void *ctx, int64_t now_us)
     pn_ws_table_tick(s->sockets, now_us);
     if (now_us - s->usage.at_us >= SAMPLE_US)
         pn_process_sample(&s->usage);
-    if (s->draining && s->n_requests == 0)
+    if (s->draining && s->n_requests == 0 && pn_ws_table_is_empty(s->sockets))
         pn_loop_stop(s->loop);
 }
 

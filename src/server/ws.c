@@ -1,8 +1,7 @@
 /* ws.c - see ws.h.
  *
  * A session lives from the upgrade until finish(); its memory goes when no event of the running batch can
- * reach it any more. The library closes the socket; its connection entry (conn.h) then lingers, so that the
- * last frame is not lost to a reset. */
+ * reach it any more. Its connection (conn.h) then lingers, so that the last frame is not lost to a reset. */
 #include "server/ws.h"
 
 #include "base/clock.h"
@@ -11,7 +10,6 @@
 #include "server/ws_frames.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,7 +27,7 @@ struct pn_ws {
     struct pn_ws_table *table;
     struct pn_ws *prev, *next;
     const struct pn_ws_protocol *protocol;
-    struct MHD_UpgradeResponseHandle *handle;
+    struct pn_conn *conn;
     struct pn_ws_frames *frames;
     char *extra; /* owned; read before the socket; NULL: none is left */
     size_t extra_len, extra_pos;
@@ -74,8 +72,7 @@ static void finish(struct pn_ws *ws)
             ws->protocol->closed(ws);
     }
     pn_loop_remove(t->loop, &ws->source, bury);
-    MHD_upgrade_action(ws->handle, MHD_UPGRADE_ACTION_CLOSE);
-    pn_http_kick(t->server->http);
+    pn_conn_give_back(ws->conn);
 }
 
 /* ---- the stream of bytes and the messages in it ------------------------------------------------------- */
@@ -233,6 +230,11 @@ struct pn_ws_table *pn_ws_table_free(struct pn_ws_table *t)
     return NULL;
 }
 
+bool pn_ws_table_is_empty(const struct pn_ws_table *t)
+{
+    return !t->list;
+}
+
 int pn_ws_table_count(const struct pn_ws_table *t)
 {
     return t->count;
@@ -328,21 +330,20 @@ static void enlist(struct pn_ws *ws)
         t->count++;
 }
 
-void pn_ws_begin(struct pn_request *req, int fd, struct MHD_UpgradeResponseHandle *handle, const char *extra,
-                 size_t n)
+void pn_ws_begin(struct pn_request *req, const char *extra, size_t n)
 {
+    int fd = pn_conn_take(req->conn);
+    if (fd < 0)
+        return;
     struct pn_ws *ws = session_new(req->server, req->route->websocket, fd);
-    pn_conn_socket(req->conn);
-    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     if (!ws || keep_extra(ws, extra, n) < 0 ||
         pn_loop_add(ws->table->loop, &ws->source, ws->events = EPOLLIN, NULL) < 0) {
         if (ws)
             bury(&ws->source);
-        MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
-        pn_http_kick(req->server->http);
+        pn_conn_give_back(req->conn);
         return;
     }
-    ws->handle = handle;
+    ws->conn = req->conn;
     enlist(ws);
     if (ws->refused) {
         pn_metric_add(req->server->m.refused, 1, "sockets");

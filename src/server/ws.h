@@ -1,5 +1,5 @@
-/* ws.h - WebSocket sessions (RFC 6455) by wslay over the sockets that libmicrohttpd upgrades. Loop thread
- * only.
+/* ws.h - WebSocket sessions (RFC 6455) by wslay over the connections that libmicrohttpd upgrades. Loop
+ * thread only.
  *
  * A session reads only while little waits to be written; a peer that reads nothing for the stall timeout
  * while something waits is dropped. We ping every 30 s and close with 1001 after the idle timeout without any
@@ -52,6 +52,7 @@ PN_MUST_CHECK int pn_ws_table_new(struct pn_server *server, const struct pn_ws_o
                                   struct pn_ws_table **ret, struct pn_err *err);
 struct pn_ws_table *pn_ws_table_free(struct pn_ws_table *t); /* drops all sessions; accepts NULL */
 int pn_ws_table_count(const struct pn_ws_table *t);          /* open sessions, without those being refused */
+bool pn_ws_table_is_empty(const struct pn_ws_table *t);      /* those are gone, too */
 void pn_ws_table_tick(struct pn_ws_table *t, int64_t now_us);
 void pn_ws_table_drain(struct pn_ws_table *t); /* the service stops */
 
@@ -62,9 +63,9 @@ enum MHD_Result pn_ws_upgrade(struct pn_request *req);
 
 /* 426 with the headers that belong to it. */
 struct pn_reply *pn_ws_upgrade_required(const char *why);
-/* Makes the session once the library has upgraded its socket; `extra[0..n)` came behind the handshake. */
-void pn_ws_begin(struct pn_request *req, int fd, struct MHD_UpgradeResponseHandle *handle, const char *extra,
-                 size_t n);
+/* Makes the session once the library has upgraded the connection, which then is of no more use to it;
+ * `extra[0..n)` came behind the handshake. */
+void pn_ws_begin(struct pn_request *req, const char *extra, size_t n);
 
 /* The protocol's own; NULL at first. */
 void pn_ws_set_state(struct pn_ws *ws, void *state);

@@ -73,13 +73,18 @@ static struct pn_reply *check_handshake(struct pn_request *req)
     return p->check ? p->check(req) : NULL;
 }
 
-/* libmicrohttpd has answered; the socket is ours until the handle is closed. */
+/* libmicrohttpd has answered. It keeps nothing of the connection: its share would cost more memory than all
+ * the rest of a session. */
 static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, const char *extra,
                        size_t extra_len, MHD_socket fd, struct MHD_UpgradeResponseHandle *handle)
 {
+    struct pn_request *req = cls;
     (void)mhd;
     (void)con_cls;
-    pn_ws_begin(cls, fd, handle, extra, extra_len);
+    (void)fd;
+    pn_ws_begin(req, extra, extra_len);
+    MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+    pn_http_kick(req->server->http);
 }
 
 enum MHD_Result pn_ws_upgrade(struct pn_request *req)
