@@ -170,6 +170,8 @@ int pn_ptt_message_parse(struct pn_str text, struct pn_ptt_message *ret, struct 
     if (r < 0)
         return pn_fail(err, PN_EFORMAT, "消息格式错误: %s", why.text);
     r = read_message(&m, err);
+    if (r == -PN_ENOMEM)
+        pn_fail(err, PN_ENOMEM, "no memory for a message");
     if (r < 0)
         pn_ptt_message_done(&m);
     else

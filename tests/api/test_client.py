@@ -85,6 +85,17 @@ class Client:
         require(frame["type"] == "error" and frame.get("code") == code, f"not an error {code}: {frame}")
         return frame
 
+    async def begin(self, **fields):
+        """Starts an utterance; while the service is too busy for it, again."""
+        end = time.monotonic() + self.setting.timeout
+        while True:
+            await self.send(type="control", command="start", **fields)
+            frame = await self.receive()
+            if frame.get("code") != 503 or time.monotonic() > end:
+                break
+            await asyncio.sleep(frame.get("retry_after_ms", 1000) / 1000)
+        require(frame.get("message") == "开始录音", f"not the reply to start: {frame}")
+
     async def audio(self, pcm):
         await self.send(type="audio", data=base64.b64encode(pcm).decode(), timestamp=int(time.time() * 1000))
 
@@ -117,8 +128,7 @@ class Client:
 async def converse(setting):
     """One press of the button: the partial results and the final one."""
     async with Client(setting) as c:
-        await c.control("start")
-        await c.status("开始录音")
+        await c.begin()
         await c.speak(setting.pcm)
         await c.control("stop")
         return await c.until("停止录音"), await c.final()
@@ -166,8 +176,7 @@ async def check_audio(setting):
     """Audio brings text while it is sent; outside of start and stop it brings nothing."""
     async with Client(setting) as c:
         await c.audio(setting.pcm[:CHUNK])
-        await c.control("start")
-        await c.status("开始录音")
+        await c.begin()
         await c.speak(setting.pcm)
         frame = await c.receive()
         require(frame["type"] == "result" and frame["text"], f"not text: {frame}")

@@ -78,8 +78,7 @@ class Talker(Client):
         return frames
 
     async def utter(self, data, piece=6400, binary=False, **fields):
-        await self.start(**fields)
-        await self.status("开始录音")
+        await self.begin(**fields)
         await self.say(data, piece, binary)
         await self.control("stop")
         return await self.result()
@@ -153,8 +152,7 @@ def opus_packets(name):
 
 def test_opus(server):
     async def conversation(c):
-        await c.start(format="opus", sample_rate=48000)
-        await c.status("开始录音")
+        await c.begin(format="opus", sample_rate=48000)
         for p in opus_packets("s01"):
             await c.ws.send(p)
         await c.ws.send(b"\xff" * 3)  # no packet: it counts as lost
@@ -184,8 +182,7 @@ def test_sentences(server):
 
 def test_sentences_come_while_it_is_spoken(server):
     async def conversation(c):
-        await c.start(vad=True, interim=False)
-        await c.status("开始录音")
+        await c.begin(vad=True, interim=False)
         await c.say(pcm("v01"))
         frames = [await c.receive() for _ in range(3)]  # no stop was sent
         await c.control("stop")
@@ -279,6 +276,7 @@ def test_everything_at_once(server):
     """Replies come in the order of the commands, and finals in the order of the utterances."""
 
     async def conversation(c):
+        await c.utter(b"")
         for name in list(CLIPS) * 2:
             await c.start()
             await c.say(pcm(name))
@@ -305,8 +303,7 @@ def test_everything_at_once(server):
 
 def test_start_drops_what_was_begun(server):
     async def conversation(c):
-        await c.start(interim=False)
-        await c.status("开始录音")
+        await c.begin(interim=False)
         await c.say(pcm("s01"))
         return await c.utter(pcm("c03"))
 
@@ -315,8 +312,7 @@ def test_start_drops_what_was_begun(server):
 
 def test_reset_drops_it(server):
     async def conversation(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         await c.say(pcm("m01"))
         await c.control("reset")
         frames = []
@@ -354,8 +350,7 @@ def test_timestamps(server):
     """A partial result has the time of the frame that brought its audio."""
 
     async def conversation(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         data = pcm("s01")
         for i in range(0, len(data), 3200):
             audio = base64.b64encode(data[i : i + 3200]).decode()
@@ -391,8 +386,7 @@ def test_nobody_hears_the_others(server):
 
 def test_hanging_up_frees_the_stream(server):
     async def conversation(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         await c.say(pcm("s01"))
         await c.receive()
         if at_once:
@@ -447,8 +441,7 @@ def test_json_bombs(server, text):
 @pytest.mark.parametrize("data", ["A", "AAA=A", "====", "A-_A", "AA A", "音频", "AAAA\n"])
 def test_bad_base64(server, data):
     async def conversation(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         await c.send(type="audio", data=data)
         await c.error(400)
         await c.say(pcm("m01"))
@@ -497,8 +490,7 @@ def test_limits(start_server, settings):
         return c.ws.close_code, c.ws.close_reason
 
     async def too_long(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         await c.say(pcm("s01"))
         frames = await c.result()
         await c.control("stop")
@@ -549,8 +541,7 @@ def test_stopping_the_server_in_mid_word(start_server, settings):
     s = start_server(settings)
 
     async def conversation(c):
-        await c.start()
-        await c.status("开始录音")
+        await c.begin()
         await c.say(pcm("s01"))
         await c.receive()
         s.signal(signal.SIGTERM)

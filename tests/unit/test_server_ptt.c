@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "failing_memory.h"
 #include "server/ptt_marks.h"
 #include "server/ptt_message.h"
 #include "server/ptt_result.h"
@@ -166,6 +167,27 @@ static void test_too_many_hotwords(void **state)
     pn_buf_done(&b);
 }
 
+/* Every allocation fails once; what was made is freed, which the sanitizers see. */
+static void test_messages_without_memory(void **state)
+{
+    static const char TEXT[] = "{\"type\":\"control\",\"command\":\"start\",\"hotwords\":[\"a\",\"b\"],"
+                               "\"model\":\"base\",\"timestamp\":5}";
+    int r = -1;
+    for (long n = 0, used = 1; r < 0 || used; n++) {
+        struct pn_ptt_message m = { 0 };
+        struct pn_err err = { 0 };
+        pn_fail_allocation = n;
+        r = pn_ptt_message_parse(pn_str(TEXT), &m, &err);
+        used = pn_fail_allocation < 0;
+        pn_fail_allocation = -1;
+        /* jansson's lexer takes a text that it has no memory for as a wrong one. */
+        assert_true(r == 0 || r == -PN_ENOMEM || (r == -PN_EFORMAT && strstr(err.text, "near '\"")));
+        assert_true(r == 0 || (!m.json && err.text[0]));
+        if (r == 0)
+            pn_ptt_message_done(&m);
+    }
+}
+
 /* ---- frames ---- */
 
 static struct pn_buf frame;
@@ -293,6 +315,7 @@ static void test_small_frames_share_a_mark(void **state)
 
 int main(void)
 {
+    json_set_alloc_funcs(__wrap_malloc, free); /* jansson's own allocations fail as well */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_start_with_everything),
@@ -301,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_long_unknown_type),
         cmocka_unit_test(test_too_much_audio),
         cmocka_unit_test(test_too_many_hotwords),
+        cmocka_unit_test(test_messages_without_memory),
         cmocka_unit_test(test_status_and_error),
         cmocka_unit_test(test_partial),
         cmocka_unit_test(test_final),
