@@ -294,6 +294,7 @@ static void opened(struct pn_ws *ws, struct pn_request *req)
         return;
     }
     rt->voice.ws = ws;
+    pn_metric_add(req->server->m.live_connections, 1, "realtime");
     pn_ws_set_state(ws, rt);
     if (begin(rt, req, &err) == 0) {
         tell_session(rt, true);

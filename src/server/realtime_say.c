@@ -2,6 +2,7 @@
 #include "server/realtime_say.h"
 
 #include "server/realtime_items.h"
+#include "server/state.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -94,8 +95,9 @@ void pn_rt_say_session(struct pn_rt_voice *v, bool created, const struct pn_rt_s
     end(&e, v);
 }
 
-static void put_failure(struct event *e, const struct pn_rt_failure *f)
+static void put_failure(struct event *e, struct pn_rt_voice *v, const struct pn_rt_failure *f)
 {
+    pn_metric_add(pn_ws_server(v->ws)->m.live_errors, 1, "realtime", f->code ? f->code : "none");
     put(e, "type", f->ours ? "server_error" : "invalid_request_error");
     put(e, "code", f->code);
     put(e, "message", f->message);
@@ -108,7 +110,7 @@ void pn_rt_say_error(struct pn_rt_voice *v, const struct pn_rt_failure *f)
     begin(&e, v, "error");
     pn_json_key(&e.json, "error");
     pn_json_begin_object(&e.json);
-    put_failure(&e, f);
+    put_failure(&e, v, f);
     pn_json_key(&e.json, "event_id");
     if (f->event_id.len)
         pn_json_str(&e.json, f->event_id);
@@ -306,7 +308,7 @@ void pn_rt_say_failed(struct pn_rt_voice *v, const char *item_id, const struct p
     begin_content(&e, v, TRANSCRIPTION "failed", item_id);
     pn_json_key(&e.json, "error");
     pn_json_begin_object(&e.json);
-    put_failure(&e, f);
+    put_failure(&e, v, f);
     pn_json_end_object(&e.json);
     end(&e, v);
 }

@@ -8,12 +8,15 @@
 #include "asr/vad/vad.h"
 #include "base/clock.h"
 #include "server/speech.h"
+#include "server/state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define PROTOCOL "realtime" /* in metrics */
+
 enum {
-    TAKES_MAX = 8, /* from there on the client has to wait */
+    TAKES_MAX = 4, /* from there on the client has to wait */
     HOTWORDS_MAX = 16384
 };
 
@@ -29,6 +32,11 @@ struct pn_rt_take {
     struct pn_rt_turn *turns;
 };
 
+static const struct pn_server_metrics *metrics_of(const struct pn_rt_take *t)
+{
+    return &pn_ws_server(t->rt->voice.ws)->m;
+}
+
 /* ---- turns ------------------------------------------------------------------------------------------- */
 
 static struct pn_rt_turn *add_turn(struct pn_rt_take *t)
@@ -38,6 +46,7 @@ static struct pn_rt_turn *add_turn(struct pn_rt_take *t)
         return NULL;
     pn_rt_turn_init(u, t->n_seen, t->early);
     pn_rt_new_item(t->rt, u->item_id);
+    u->began_us = pn_now_us();
     u->start_ms = PN_MAX(t->base_ms, t->rt->buffer_ms);
     u->end_ms = t->rt->heard_ms;
     while (*at)
@@ -68,8 +77,19 @@ static struct pn_rt_words words_of(const struct pn_rt_take *t, const struct pn_r
 
 static void say_delta(struct pn_rt_take *t, const struct pn_rt_turn *u, struct pn_str delta)
 {
-    if (delta.len > 0)
-        pn_rt_say_delta(&t->rt->voice, u->item_id, delta, (struct pn_rt_words){ 0 });
+    if (delta.len == 0)
+        return;
+    if (t->hears_turns && u->said.len == delta.len)
+        pn_metric_observe(metrics_of(t)->live_first, (double)(pn_now_us() - u->began_us) / 1e6, PROTOCOL);
+    pn_rt_say_delta(&t->rt->voice, u->item_id, delta, (struct pn_rt_words){ 0 });
+}
+
+static void count(struct pn_rt_take *t, const struct pn_rt_turn *u)
+{
+    const struct pn_server_metrics *m = metrics_of(t);
+    pn_metric_add(m->live_utterances, 1, PROTOCOL);
+    pn_metric_add(m->live_audio, (u->end_ms - u->start_ms) / 1000, PROTOCOL);
+    pn_metric_observe(m->live_final, (double)(pn_now_us() - u->committed_us) / 1e6, PROTOCOL);
 }
 
 static void say_segments(struct pn_rt_take *t, const struct pn_rt_turn *u)
@@ -107,6 +127,7 @@ static void complete_turn(struct pn_rt_take *t, struct pn_rt_turn *u)
     say_delta(t, u, delta);
     if (differs)
         say_segments(t, u);
+    count(t, u);
     pn_rt_say_completed(&rt->voice, u->item_id, text, now->language, (u->end_ms - u->start_ms) / 1000,
                         words_of(t, u));
     remove_turn(t, u);
@@ -115,6 +136,7 @@ static void complete_turn(struct pn_rt_take *t, struct pn_rt_turn *u)
 static void commit_turn(struct pn_rt_take *t, struct pn_rt_turn *u)
 {
     u->committed = true;
+    u->committed_us = pn_now_us();
     pn_rt_commit_item(t->rt, u->item_id);
 }
 

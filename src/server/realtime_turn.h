@@ -25,7 +25,8 @@ struct pn_rt_turn {
     size_t n_closed;    /* sentences whose settled text is in it */
     /* The stream's user's. */
     bool committed;
-    double start_ms, end_ms; /* in the session's audio */
+    double start_ms, end_ms;        /* in the session's audio */
+    int64_t began_us, committed_us; /* monotonic */
 };
 
 /* Zeroes it; the ids and times are the caller's to set. */

@@ -460,14 +460,19 @@ def test_clear(server, turns):
 
 
 def test_huge_and_tiny_appends(server):
+    """More in one message than the engine takes at once; and a sixteenth of a millisecond."""
+
     async def conversation(s):
-        await s.update(rate=48000, turn_detection=None)
-        pcm = silence(150000, 48000)  # 13.7 MiB
-        await s.append(pcm, 150000, 48000)
-        await s.append(at_rate(samples("c03"), 48000)[:4801], 1, 48000)
-        await s.send("input_audio_buffer.commit")
+        await s.update(rate=48000, turn_detection={"type": "server_vad", "silence_duration_ms": 800})
+        await s.append(silence(40000, 48000), 40000, 48000)  # 3.7 MiB
+        await s.append(at_rate(samples("c03"), 48000)[:48000], 60000, 48000)
+        for i in range(48000, 48300, 3):
+            await s.append(at_rate(samples("c03"), 48000)[i : i + 3], 1, 48000)
+        await s.append(at_rate(samples("c03"), 48000)[48300:], 60000, 48000)
+        await s.append(silence(1000, 48000), 1000, 48000)
         done = await s.until(TRANSCRIPTION + "completed")
-        assert done["usage"]["seconds"] == pytest.approx(150.1, abs=0.01)
+        assert done["transcript"].startswith("温度调到二十六")
+        assert s.of("input_audio_buffer.speech_started")[0]["audio_start_ms"] == pytest.approx(40000, abs=1000)
         await s.send("input_audio_buffer.append", audio=base64.b64encode(bytes((15 << 20) + 3)).decode())
         assert (await s.error())["param"] == "audio"
 
@@ -644,9 +649,6 @@ def test_many_short_commits(server):
 
 
 def test_hanging_up_frees_the_stream(server):
-    def open_streams():
-        return get(server.port, "/stats").json()
-
     async def leave():
         ws = await connect(server)
         s = Session(ws)
@@ -660,6 +662,7 @@ def test_hanging_up_frees_the_stream(server):
     for _ in range(5):
         asyncio.run(leave())
     wait_until(lambda: server.fds() <= before, T, "the sockets are gone")
+    wait_until(lambda: get(server.port, "/stats").json()["streams"] == 0, T, "the streams are, too")
 
 
 # keys for browsers
