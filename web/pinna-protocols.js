@@ -71,7 +71,7 @@ class PushToTalk {
 
 /** FunASR's, at the root path. Without `vad` the sentences that the server cuts are put together again. */
 class FunAsr {
-    static path = '';
+    static path = './';
 
     constructor(link) {
         this.link = link;
@@ -115,8 +115,8 @@ class FunAsr {
         } else if (m.mode?.endsWith('online')) {
             this.live += m.text ?? '';
             this.link.partial(this.text + this.live, this.sentences);
-        } else if (m.text) {
-            this.sentence(m.text, FunAsr.segments(m));
+        } else if (m.text || this.live) { /* nothing, if what was shown was nothing after all */
+            this.sentence(m.text ?? '', FunAsr.segments(m));
         }
         if (m.is_final) {
             this.end();
@@ -150,7 +150,7 @@ class Realtime {
 
     constructor(link) {
         this.link = link;
-        this.items = new Map(); /* id -> {text, start, end}: announced, not completed */
+        this.items = new Map(); /* id -> {text, segments, start, end}: announced, not completed */
         this.sent = 0; /* samples since the connection was opened: what the server's times count */
     }
 
@@ -187,7 +187,7 @@ class Realtime {
 
     item(id) {
         if (!this.items.has(id)) {
-            this.items.set(id, { text: '' });
+            this.items.set(id, { text: '', segments: [] });
         }
         return this.items.get(id);
     }
@@ -204,6 +204,10 @@ class Realtime {
             const item = this.item(m.item_id);
             item.text += m.delta;
             this.link.partial(item.text, m.item_id);
+        } else if (what === 'segment') {
+            const { start, end, text } = m;
+            const [from, to] = [start, end].map((s) => this.seconds(1000 * s));
+            this.item(m.item_id).segments.push({ start: from, end: to, text });
         } else if (what === 'completed' || what === 'failed') {
             this.complete(m);
         } else if (what === 'error') {
@@ -212,20 +216,22 @@ class Realtime {
     }
 
     complete({ item_id: id, transcript: text, languages, error }) {
-        const { start = 0, end = (this.sent - this.from) / this.rate } = this.item(id);
+        const { segments, start = 0, end = (this.sent - this.from) / this.rate } = this.item(id);
         this.items.delete(id);
         if (error) {
             this.link.error('server', error.message);
         } else {
-            const segments = text ? [{ start, end, text }] : [];
-            this.link.final({ text, segments, sentence: id, language: languages?.[0]?.code });
+            const whole = text ? [{ start, end, text }] : [];
+            const language = languages?.[0]?.code;
+            this.link.final({ text, segments: segments.length ? segments : whole, sentence: id, language });
         }
         this.finish();
     }
 
-    /** Free talk may stop in silence: then there is nothing to commit, and the refusal says so. */
+    /** Free talk may stop in silence, a button be let go at once: there is nothing to commit, and a refusal. */
     failed({ code, message }) {
         if (this.stopping && code === 'input_audio_buffer_commit_empty') {
+            this.link.send({ type: 'input_audio_buffer.clear' });
             if (!this.vad) {
                 this.link.final({ text: '', segments: [] });
             }

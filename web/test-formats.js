@@ -30,6 +30,9 @@ export const FORMATS = {
     },
     json: {
         type: 'application/json',
-        write: (results) => `${JSON.stringify(results, null, 2)}\n`,
+        write: (results) => {
+            const dated = results.map((r) => ({ ...r, began: new Date(r.began).toISOString() }));
+            return `${JSON.stringify(dated, null, 2)}\n`;
+        },
     },
 };

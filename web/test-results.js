@@ -60,7 +60,7 @@ export class Results {
             source, label, began, offset: (began - first) / 1000, text: '', language: '', seconds: 0, segments: [],
             latency: {},
         };
-        const result = { data, facts: [], done: false, card: this.template.content.firstElementChild.cloneNode(true) };
+        const result = { data, at: Date.now(), facts: [], done: false, card: this.template.content.firstElementChild.cloneNode(true) };
         this.#results.push(result);
         this.list.prepend(result.card);
         this.wire(result.card, () => [{ ...data, offset: 0 }]);
@@ -144,7 +144,7 @@ export class Results {
         card.classList.toggle('failed', Boolean(failure));
         part('source').textContent = data.source === 'file' ? data.label : t(`mode.${data.source}`);
         part('label').textContent = data.source === 'file' ? '' : data.label;
-        part('time').textContent = new Date(data.began).toTimeString().slice(0, 8);
+        part('time').textContent = new Date(result.at).toTimeString().slice(0, 8);
         part('language').textContent = data.language ?? '';
         const text = part('text');
         text.lang = data.language || '';

@@ -23,6 +23,7 @@ export class Talk {
     #open = new Map(); /* utterance -> {vad, protocol, began, results: sentence -> the card that is open} */
     #pressed = false;
     #utterance = 0; /* being spoken; 0: none */
+    #stopping = null; /* resolves when what was said last has gone to the client */
     #idle = 0;
 
     /**
@@ -105,9 +106,10 @@ export class Talk {
         this.complain(null);
         this.render();
         if (await this.openMicrophone()) {
-            if (this.#pressed) {
+            await this.#stopping; /* pressed again at once */
+            if (this.#pressed && !this.#utterance) {
                 this.begin();
-            } else {
+            } else if (!this.#pressed) {
                 this.hint.textContent = t('hint.ready'); /* let go while the browser asked */
             }
         } else {
@@ -117,16 +119,20 @@ export class Talk {
     }
 
     async release() {
-        if (!this.#pressed) {
-            return;
+        if (this.#pressed) {
+            this.#pressed = false;
+            this.render();
+            this.#stopping = this.finish();
         }
-        this.#pressed = false;
+        await this.#stopping;
+    }
+
+    async finish() {
         if (this.#utterance) {
             await this.#microphone?.flush();
             this.#utterance = 0;
             this.#client.stop();
         }
-        this.render();
     }
 
     /* ---- microphone ------------------------------------------------------------------------------------ */
@@ -140,7 +146,7 @@ export class Talk {
         await have?.close();
         const microphone = new Microphone({ deviceId, processing });
         this.#microphone = microphone;
-        microphone.on('audio', (chunk) => this.hear(chunk));
+        microphone.on('audio', (chunk) => this.#microphone === microphone && this.hear(chunk));
         microphone.on('lost', () => {
             this.closeMicrophone();
             this.complain(() => t('error.device'));
@@ -238,7 +244,7 @@ export class Talk {
             latency: { first_ms: times.first_ms, final_ms: times.final_ms, processing_ms: took },
         }, [
             [`fact.first.${mode}`, times.first_ms ?? NaN, 'ms'], [`fact.final.${mode}`, times.final_ms, 'ms'],
-            ['fact.server', took, 'ms'], ['fact.audio', audio / 1000, 's'], ['fact.confidence', confidence, ''],
+            ['fact.server', took, 'ms'], ['fact.audio', audio / 1000, 's'], ['fact.confidence', text ? confidence : NaN, ''],
         ]);
         u.results.delete(u.vad ? sentence : 'held');
     }

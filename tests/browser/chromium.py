@@ -52,6 +52,7 @@ class Browser:
             options.add_argument(argument)
         options.add_argument(f"--use-file-for-fake-audio-capture={self.microphone}%noloop")
         options.add_experimental_option("prefs", {"intl.accept_languages": "en-US"})
+        options.set_capability("acceptInsecureCerts", True)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
         self.command("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
@@ -97,17 +98,19 @@ class Browser:
 class Page:
     """/test of one server, freshly loaded."""
 
-    def __init__(self, browser, port):
+    def __init__(self, browser, port, scheme="http"):
         self.browser, self.driver, self.port = browser, browser.driver, port
+        self.hosts = set()  # that were asked for anything
+        self.origin = f"{scheme}://127.0.0.1:{port}"
         self.size(1280, 900)
-        browser.command(
-            "Storage.clearDataForOrigin", origin=f"http://127.0.0.1:{port}", storageTypes="local_storage"
-        )
-        self.load()
+        self.driver.get("about:blank")
+        browser.hosts()
         browser.log("browser")
+        browser.command("Storage.clearDataForOrigin", origin=self.origin, storageTypes="local_storage")
+        self.load()
 
     def load(self):
-        self.driver.get(f"http://127.0.0.1:{self.port}/test")
+        self.driver.get(f"{self.origin}/test")
         self.wait(lambda: self.one("#server").text, "the page has asked the server")
 
     def size(self, width, height):
