@@ -7,7 +7,7 @@ set -euo pipefail
 
 compile=(gcc libc6-dev make meson ninja-build pkg-config git ca-certificates)
 libraries=(libmicrohttpd-dev libwslay-dev libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev libyaml-dev
-    libseccomp-dev libutf8proc-dev libopus-dev
+    libseccomp-dev libutf8proc-dev libopus-dev libasound2-dev
     libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
 sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample

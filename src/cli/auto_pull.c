@@ -28,7 +28,7 @@ static void pull(const struct pn_config *c, const char *name, const struct pn_mi
         fprintf(stderr, "pinna: model '%s' could not be fetched: %s\n", name, err.text);
 }
 
-void pn_auto_pull(const struct pn_config *c, bool live)
+void pn_auto_pull(const struct pn_config *c, const char *model, const char *other)
 {
     struct pn_mirror *mirror = NULL;
     struct pn_pull_screen screen;
@@ -40,8 +40,8 @@ void pn_auto_pull(const struct pn_config *c, bool live)
         fprintf(stderr, "pinna: %s\n", err.text);
         return;
     }
-    pull(c, c->whisper_model, mirror, &screen);
-    if (live)
-        pull(c, c->model_name, mirror, &screen);
+    pull(c, model, mirror, &screen);
+    if (other)
+        pull(c, other, mirror, &screen);
     pn_mirror_free(mirror);
 }

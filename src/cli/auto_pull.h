@@ -4,9 +4,9 @@
 
 #include "base/config.h"
 
-/* Fetches WHISPER_MODEL, and with `live` MODEL_NAME, if the setting is on and the model has a name that can
- * be pulled and is not here. Blocks, with a progress line on stderr. A failure is told there; what then
- * happens is the caller's business. */
-void pn_auto_pull(const struct pn_config *c, bool live);
+/* Fetches `model`, and `other` unless it is NULL, if the setting is on and the model has a name that can be
+ * pulled and is not here. Blocks, with a progress line on stderr. A failure is told there; what then happens
+ * is the caller's business. */
+void pn_auto_pull(const struct pn_config *c, const char *model, const char *other);
 
 #endif

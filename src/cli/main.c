@@ -1,5 +1,6 @@
 /* main.c - the program `pinna`: one subcommand a file. */
 #include "cli/config.h"
+#include "cli/listen.h"
 #include "cli/models.h"
 #include "cli/pull.h"
 #include "cli/serve.h"
@@ -19,6 +20,7 @@ struct command {
 static const struct command COMMANDS[] = {
     { "serve", pn_cmd_serve, "serve speech to text over HTTP" },
     { "transcribe", pn_cmd_transcribe, "write down what is said in audio files" },
+    { "listen", pn_cmd_listen, "write down what a microphone hears, while somebody speaks" },
     { "pull", pn_cmd_pull, "get models by name, or import one's own" },
     { "models", pn_cmd_models, "list the models that are here, and those that can be had" },
     { "config", pn_cmd_config, "print every setting and where it came from" },

@@ -5,44 +5,20 @@
 #include "base/attr.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { REDRAW_US = 100000, DEFAULT_COLUMNS = 80, MIN_BAR = 10, MAX_BAR = 40, MIN_NAME = 12 };
+enum { REDRAW_US = 100000, MIN_BAR = 10, MAX_BAR = 40, MIN_NAME = 12 };
 
 void pn_progress_init(struct pn_progress *p)
 {
-    const char *term = getenv("TERM");
-    *p = (struct pn_progress){ .on = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0 };
+    *p = (struct pn_progress){ .on = pn_terminal_moves(STDERR_FILENO) };
 }
 
 /* ---- text ---- */
-
-/* "1:02:03" or "2:03". */
-static void format_clock(double seconds, char out[24])
-{
-    int64_t s = seconds > 0 ? (int64_t)PN_MIN(seconds, 1e9) : 0;
-    if (s >= 3600)
-        snprintf(out, 24, "%lld:%02d:%02d", (long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
-    else
-        snprintf(out, 24, "%d:%02d", (int)(s / 60), (int)(s % 60));
-}
-
-/* Columns of a character: 0 for what must not reach a terminal, 2 for the East Asian wide ranges (close
- * enough for a file name). */
-static int columns_of(uint32_t c)
-{
-    if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-        return 0;
-    return (c >= 0x1100 && c < 0x1160) || (c >= 0x2e80 && c < 0xa4d0) || (c >= 0xac00 && c < 0xd7a4) ||
-                   (c >= 0xf900 && c < 0xfb00) || (c >= 0xff00 && c < 0xff61) || c >= 0x1f300
-               ? 2
-               : 1;
-}
 
 /* Copies as much of the name as fits `width` columns, unprintable bytes as '?'. Returns the columns used. */
 static int format_name(const char *name, int width, char *out, size_t cap)
@@ -51,18 +27,16 @@ static int format_name(const char *name, int width, char *out, size_t cap)
     int used = 0;
     size_t at = 0;
     while (s.len > 0) {
-        uint32_t c = 0;
-        size_t len = pn_utf8_next(s, &c);
-        int columns = len ? columns_of(c) : 0;
-        const char *from = columns ? s.ptr : "?";
-        size_t n = columns ? len : 1;
-        columns = PN_MAX(columns, 1);
+        size_t len;
+        int columns = pn_terminal_next(s, &len);
+        const char *from = columns >= 0 ? s.ptr : "?";
+        size_t n = columns >= 0 ? len : 1;
+        columns = columns >= 0 ? columns : 1;
         if (used + columns > width || at + n >= cap)
             break;
         memcpy(out + at, from, n);
         at += n;
         used += columns;
-        len = PN_MAX(len, (size_t)1);
         s = (struct pn_str){ s.ptr + len, s.len - len };
     }
     out[at] = '\0';
@@ -82,7 +56,7 @@ static void format_megabytes(const struct pn_progress_view *v, double speed, cha
     int n = snprintf(out, cap, " %3d%% %.1f/%.1f MB %.1f MB/s", (int)(PN_MIN(done / all, 1.0) * 100), done,
                      all, speed / 1e6);
     if (speed > 0 && n > 0 && (size_t)n < cap) {
-        format_clock((v->duration_s - v->position_s) / speed, left);
+        pn_format_clock((v->duration_s - v->position_s) / speed, left);
         snprintf(out + n, cap - (size_t)n, " %s left", left);
     }
 }
@@ -96,16 +70,16 @@ static void format_numbers(const struct pn_progress_view *v, char *out, size_t c
         format_megabytes(v, speed, out, cap);
         return;
     }
-    format_clock(v->position_s, position);
+    pn_format_clock(v->position_s, position);
     if (v->duration_s <= 0) {
         snprintf(out, cap, " %s %.1fx", position, speed);
         return;
     }
-    format_clock(v->duration_s, duration);
+    pn_format_clock(v->duration_s, duration);
     double done = PN_MIN(v->position_s / v->duration_s, 1.0);
     int n = snprintf(out, cap, " %3d%% %s/%s %.1fx", (int)(done * 100), position, duration, speed);
     if (speed > 0 && n > 0 && (size_t)n < cap) {
-        format_clock((v->duration_s - v->position_s) / speed, left);
+        pn_format_clock((v->duration_s - v->position_s) / speed, left);
         snprintf(out + n, cap - (size_t)n, " %s left", left);
     }
 }
@@ -140,31 +114,15 @@ void pn_progress_format(const struct pn_progress_view *v, int width, char *out, 
 
 /* ---- the terminal ---- */
 
-static int terminal_columns(void)
-{
-    struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-        return DEFAULT_COLUMNS;
-    return size.ws_col;
-}
-
-/* The line is there to be looked at: nothing depends on whether it could be written. */
-static void put(const char *text)
-{
-    ssize_t n = write(STDERR_FILENO, text, strlen(text));
-    (void)n;
-}
-
 void pn_progress_draw(struct pn_progress *p, const struct pn_progress_view *v)
 {
     int64_t now = pn_now_us();
     if (!p->on || (p->drawn && now - p->last_us < REDRAW_US))
         return;
-    char line[512], framed[sizeof(line) + 8];
+    char line[512];
     /* The last column is left free: some terminals wrap as soon as it is written. */
-    pn_progress_format(v, terminal_columns() - 1, line, sizeof(line));
-    snprintf(framed, sizeof(framed), "\r%s\x1b[K", line);
-    put(framed);
+    pn_progress_format(v, pn_terminal_columns(STDERR_FILENO) - 1, line, sizeof(line));
+    pn_terminal_line(STDERR_FILENO, line);
     p->drawn = true;
     p->last_us = now;
 }
@@ -172,6 +130,6 @@ void pn_progress_draw(struct pn_progress *p, const struct pn_progress_view *v)
 void pn_progress_clear(struct pn_progress *p)
 {
     if (p->drawn)
-        put("\r\x1b[K");
+        pn_terminal_line(STDERR_FILENO, "");
     p->drawn = false;
 }

@@ -93,7 +93,7 @@ static int serve(const struct pn_config *c, struct pn_err *err)
     int r = start_log(c, err);
     if (r < 0)
         return r;
-    pn_auto_pull(c, true);
+    pn_auto_pull(c, c->whisper_model, c->model_name);
     r = pn_server_new(c, &server, err);
     if (r == 0) {
         announce(c, server);

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/signals.h"
 #include "cli/auto_pull.h"
+#include "cli/model_options.h"
 #include "cli/options.h"
 #include "cli/transcribe_run.h"
 #include "text/language.h"
@@ -136,34 +137,16 @@ static int check_options(struct command *cmd, struct pn_err *err)
 
 /* ---- the engine ---- */
 
-static void say_packing(void *ctx, double fraction)
-{
-    fprintf(stderr, "\rpinna: preparing the model, once: %3.0f %%%s", fraction * 100,
-            fraction < 1 ? "" : "\n");
-}
-
-static void say_warning(void *ctx, const char *line)
-{
-    (void)ctx;
-    fprintf(stderr, "pinna: %s\n", line);
-}
-
 /* Only a model that was asked for on the command line must be the one. */
 static int open_model(const struct command *cmd, struct engine *e, struct pn_err *err)
 {
-    pn_auto_pull(cmd->config, false);
-    struct pn_models_options opt = { .model = cmd->config->whisper_model,
-                                     .allow_fallback = !cmd->model_by_flag,
-                                     .threads = (int)cmd->config->threads,
-                                     .model_dir = cmd->config->model_dir,
-                                     .cache_dir = cmd->config->cache_dir,
-                                     .max_loaded = 1,
-                                     .vad = cmd->config->vad,
-                                     .punctuation = cmd->want.punctuation ? cmd->config->punctuation : "off",
-                                     .final_model = "off",
-                                     .warn = say_warning,
-                                     .progress = isatty(STDERR_FILENO) ? say_packing : NULL };
-    int r = pn_precision_parse(pn_str(cmd->config->precision), &opt.precision);
+    pn_auto_pull(cmd->config, cmd->config->whisper_model, NULL);
+    struct pn_models_options opt;
+    int r = pn_cli_models_options(cmd->config, &opt);
+    opt.model = cmd->config->whisper_model;
+    opt.allow_fallback = !cmd->model_by_flag;
+    opt.punctuation = cmd->want.punctuation ? opt.punctuation : "off";
+    opt.final_model = "off";
     if (r == 0)
         r = pn_models_open(&opt, &e->models, err);
     if (r < 0)

@@ -42,7 +42,7 @@ static int64_t milliseconds(double seconds)
 }
 
 /* Hours always: SubRip wants them, WebVTT allows them. */
-static void write_time(struct pn_buf *out, double seconds, char decimal_mark)
+void pn_format_time(double seconds, char decimal_mark, struct pn_buf *out)
 {
     int64_t ms = milliseconds(seconds);
     pn_buf_printf(out, "%02" PRId64 ":%02" PRId64 ":%02" PRId64 "%c%03" PRId64, ms / 3600000, ms / 60000 % 60,
@@ -76,9 +76,9 @@ static void write_cues(const struct pn_transcript *t, bool numbered, char decima
         const struct pn_segment *s = &t->segments[i];
         if (numbered)
             pn_buf_printf(out, "%zu\n", i + 1);
-        write_time(out, s->start, decimal_mark);
+        pn_format_time(s->start, decimal_mark, out);
         pn_buf_puts(out, " --> ");
-        write_time(out, s->end, decimal_mark);
+        pn_format_time(s->end, decimal_mark, out);
         pn_buf_putc(out, '\n');
         write_line(out, s->text, true);
         pn_buf_puts(out, "\n\n");

@@ -21,5 +21,7 @@ const char *pn_format_extension(enum pn_format f); /* "txt", "json", "srt", "vtt
  * /transcribe answers; VERBOSE_JSON is OpenAI's {"task","language" (English
  * name),"duration","text","segments"}. */
 void pn_format_write(enum pn_format f, const struct pn_transcript *t, struct pn_buf *out);
+/* "00:01:02.345", with `decimal_mark` before the milliseconds. */
+void pn_format_time(double seconds, char decimal_mark, struct pn_buf *out);
 
 #endif

@@ -16,6 +16,19 @@ bool pn_utf8_is_letter(uint32_t cp)
     return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
 }
 
+int pn_utf8_columns(uint32_t cp)
+{
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    int width = utf8proc_charwidth((utf8proc_int32_t)cp);
+    bool joiner = cp == 0x200c || cp == 0x200d; /* of Indic and Arabic letters, and of emoji */
+    if (c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || joiner)
+        return 0;
+    if (c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF || c == UTF8PROC_CATEGORY_CS ||
+        c == UTF8PROC_CATEGORY_ZL || c == UTF8PROC_CATEGORY_ZP)
+        return -1;
+    return width == 2 ? 2 : 1;
+}
+
 static bool is_stripped(uint32_t cp)
 {
     return pn_utf8_is_space(cp) || (cp >= 0x1c && cp <= 0x1f);
