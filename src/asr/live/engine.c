@@ -71,6 +71,9 @@ struct pn_live_stats pn_live_stats(struct pn_live_engine *e)
     pthread_mutex_lock(&e->mu);
     struct pn_live_stats stats = e->stats;
     pthread_mutex_unlock(&e->mu);
+    stats.ended = atomic_load_explicit(&e->n_ended, memory_order_relaxed);
+    stats.failed = atomic_load_explicit(&e->n_failed, memory_order_relaxed);
+    stats.shed = atomic_load_explicit(&e->n_shed, memory_order_relaxed);
     stats.audio_s = (double)atomic_load_explicit(&e->n_samples, memory_order_relaxed) / PN_SAMPLE_RATE;
     stats.bad_packets = atomic_load_explicit(&e->n_bad_packets, memory_order_relaxed);
     return stats;

@@ -33,25 +33,21 @@ static void give_back(struct pn_live *s)
     s->want = NULL;
 }
 
+/* Under the session's lock. One that its owner has let go of is counted already. */
 static void count_end(struct pn_live *s, int code)
 {
     struct pn_live_engine *e = s->engine;
-    pthread_mutex_lock(&e->mu);
-    if (code == 0)
-        e->stats.ended++;
-    else if (code == -PN_EFULL)
-        e->stats.shed++;
-    else
-        e->stats.failed++;
-    pthread_mutex_unlock(&e->mu);
+    _Atomic uint64_t *n = code == 0 ? &e->n_ended : code == -PN_EFULL ? &e->n_shed : &e->n_failed;
+    if (!s->closed)
+        atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
 }
 
 void pn_live_end(struct pn_live *s, int code, const struct pn_err *err, struct pn_transcript *final)
 {
     give_back(s);
     s->state = PN_LIVE_OVER;
-    count_end(s, code);
     pthread_mutex_lock(&s->mu);
+    count_end(s, code);
     pn_bytes_done(&s->bytes);
     s->over = true;
     s->news.ended = true;

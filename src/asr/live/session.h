@@ -22,7 +22,8 @@ struct pn_live_engine {
     pthread_mutex_t mu;
     pthread_cond_t gone;        /* n_open became 0 */
     struct pn_live *first;      /* guarded by mu, as the next one */
-    struct pn_live_stats stats; /* without audio_s and bad_packets */
+    struct pn_live_stats stats; /* open, opened, dropped, refused */
+    _Atomic uint64_t n_ended, n_failed, n_shed;
     _Atomic uint64_t n_samples; /* heard by all */
     _Atomic int64_t relieve_us; /* when to look at the load again */
     _Atomic uint64_t n_bad_packets;
