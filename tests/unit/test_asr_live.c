@@ -1,193 +1,9 @@
-/* test_asr_live.c - sessions of the live engine with a recogniser that can be held up. The models are the
- * test's own: linking wraps pn_models_live(), _acquire() and _release(). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-#include "asr/live/live.h"
-#include "base/clock.h"
-#include "fake_recognizer.h"
+/* test_asr_live.c - sessions of the live engine: what goes in, what comes out, what is refused. */
+#include "live_case.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PATIENCE_S 60
-#define SECOND     32000 /* bytes of s16le at 16 kHz */
-
-static struct fake fake;
-static struct pn_scheduler *scheduler;
-static struct pn_live_engine *engine;
-
-/* ---- models ---- */
-
-static atomic_int acquire_says; /* what asking for a model by name gives */
-static atomic_int n_asked, n_lent;
-
-struct pn_recognizer *__wrap_pn_models_live(struct pn_models *m);
-int __wrap_pn_models_acquire(struct pn_models *m, struct pn_str name, struct pn_recognizer **ret,
-                             struct pn_err *err);
-void __wrap_pn_models_release(struct pn_models *m, struct pn_recognizer *r);
-
-struct pn_recognizer *__wrap_pn_models_live(struct pn_models *m)
-{
-    (void)m;
-    return &fake.base;
-}
-
-int __wrap_pn_models_acquire(struct pn_models *m, struct pn_str name, struct pn_recognizer **ret,
-                             struct pn_err *err)
-{
-    (void)m;
-    assert_true(pn_str_is(name, "named"));
-    atomic_fetch_add(&n_asked, 1);
-    int r = atomic_load(&acquire_says);
-    if (r < 0)
-        return r == -PN_EAGAIN ? r : pn_fail(err, (enum pn_error) - r, "told to fail");
-    atomic_fetch_add(&n_lent, 1);
-    *ret = &fake.base;
-    return 0;
-}
-
-void __wrap_pn_models_release(struct pn_models *m, struct pn_recognizer *r)
-{
-    (void)m;
-    assert_ptr_equal(r, &fake.base);
-    atomic_fetch_sub(&n_lent, 1);
-}
-
-/* ---- set up ---- */
-
-static void set_up(int sessions, int feed_samples)
-{
-    struct pn_scheduler_options sched = { sessions, 8, 1000 };
-    fake_init(&fake);
-    atomic_store(&acquire_says, 0);
-    atomic_store(&n_asked, 0);
-    assert_int_equal(pn_scheduler_new(&sched, &scheduler, NULL), 0);
-    struct pn_live_options opt = {
-        .scheduler = scheduler, .worker_threads = 3, .max_sessions = sessions, .feed_samples = feed_samples
-    };
-    assert_int_equal(pn_live_engine_new(&opt, &engine, NULL), 0);
-}
-
-static void tear_down(void)
-{
-    assert_null(pn_live_engine_free(engine));
-    assert_int_equal(pn_scheduler_stats(scheduler).streams, 0);
-    assert_int_equal(atomic_load(&n_lent), 0);
-    assert_null(pn_scheduler_free(scheduler));
-    fake_done(&fake);
-}
-
-static void let_steps_pass(int n)
-{
-    for (int i = 0; i < n; i++)
-        sem_post(&fake.gate);
-}
-
-/* ---- clients ---- */
-
-struct client {
-    struct pn_live *live;
-    sem_t moved;
-    atomic_int n_moved;
-    struct pn_live_news last;
-    int n_texts, n_rooms;
-    char text[32]; /* of the last transcript */
-    bool final;    /* it was */
-};
-
-static void on_moved(void *ctx)
-{
-    struct client *c = ctx;
-    atomic_fetch_add(&c->n_moved, 1);
-    sem_post(&c->moved);
-}
-
-static int try_talk(struct client *c, const char *model, const char *language)
-{
-    struct pn_live_request req = { .model = pn_str(model),
-                                   .want = { .language = language, .task = "transcribe", .live = true },
-                                   .format = PN_INTAKE_S16LE,
-                                   .rate = 16000,
-                                   .moved = on_moved,
-                                   .ctx = c };
-    int retry_ms = 0;
-    memset(c, 0, sizeof(*c));
-    sem_init(&c->moved, 0, 0);
-    struct pn_err err = { 0 };
-    int r = pn_live_open(engine, &req, &c->live, &retry_ms, &err);
-    assert_int_equal(r == -PN_EFULL, retry_ms > 0);
-    assert_int_equal(-r, err.code);
-    return r;
-}
-
-static void talk(struct client *c)
-{
-    assert_int_equal(try_talk(c, "", "en"), 0);
-}
-
-static int say(struct client *c, size_t n_bytes)
-{
-    static const unsigned char silence[1 << 21];
-    assert_true(n_bytes <= sizeof(silence));
-    return pn_live_feed(c->live, silence, n_bytes);
-}
-
-static void wait_for_move(struct client *c)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    assert_int_equal(sem_timedwait(&c->moved, &until), 0);
-}
-
-static bool fetch(struct client *c)
-{
-    if (!pn_live_take(c->live, &c->last))
-        return false;
-    c->n_rooms += c->last.room;
-    if (c->last.transcript) {
-        c->n_texts++;
-        c->final = c->last.transcript->final;
-        assert_int_equal(pn_str_copy(c->text, sizeof(c->text), pn_str(c->last.transcript->text)), 0);
-    }
-    c->last.transcript = pn_transcript_free(c->last.transcript);
-    return true;
-}
-
-static void wait_for_end(struct client *c)
-{
-    do
-        wait_for_move(c);
-    while (!(fetch(c) && c->last.ended));
-}
-
-static void wait_for_text(struct client *c, const char *text)
-{
-    do
-        wait_for_move(c);
-    while (!(fetch(c) && strcmp(c->text, text) == 0));
-}
-
-static void leave(struct client *c)
-{
-    pn_live_close(c->live);
-    sem_destroy(&c->moved);
-}
-
-/* Waits until all that were closed are gone. */
-static void wait_for_open(int n)
-{
-    for (int64_t end = pn_now_us() + PATIENCE_S * 1000000LL; pn_live_stats(engine).open != n;) {
-        assert_true(pn_now_us() < end);
-        usleep(1000);
-    }
-}
-
-/* ---- tests ---- */
 
 static void test_news_come_in_order(void **state)
 {
@@ -291,11 +107,196 @@ static void test_faster_than_the_recogniser(void **state)
     tear_down();
 }
 
+/* One snapshot waits at most; what came after it is told once it has been fetched. */
+static void test_news_wait_to_be_fetched(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(1, 1600);
+    talk(&c);
+    assert_int_equal(say(&c, 2 * 1600), 0);
+    wait_for_move(&c);
+    for (size_t n = fake_n_steps(&fake); n < 5; n++) {
+        assert_int_equal(say(&c, 2 * 1600), 0);
+        wait_for_steps(n + 1);
+    }
+    assert_int_equal(atomic_load(&c.n_moved), 1);
+    assert_true(fetch(&c));
+    assert_string_equal(c.text, "1600");
+    wait_for_text(&c, "8000");
+    assert_int_equal(c.n_texts, 2);
+    leave(&c);
+    tear_down();
+}
+
+static void test_a_model_that_is_being_loaded(void **state)
+{
+    (void)state;
+    struct client c, other;
+    set_up(2, 1600);
+    atomic_store(&acquire_says, -PN_EAGAIN);
+    assert_int_equal(try_talk(&c, "named", "en"), 0);
+    assert_int_equal(try_talk(&other, "named", "en"), 0);
+    assert_int_equal(say(&c, 2 * 4800), 0);
+    while (atomic_load(&n_asked) < 6) /* each of them again and again */
+        usleep(1000);
+    assert_int_equal(atomic_load(&c.n_moved), 0);
+    leave(&other);
+    wait_for_open(1);
+    atomic_store(&acquire_says, 0);
+    pn_live_finish(c.live);
+    wait_for_end(&c);
+    assert_string_equal(c.text, "4800");
+    assert_int_equal(atomic_load(&n_lent), 0); /* given back before the owner lets go */
+    leave(&c);
+    tear_down();
+}
+
+static void test_a_model_that_cannot_be_had(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(2, 1600);
+    atomic_store(&acquire_says, -PN_ENOTFOUND);
+    assert_int_equal(try_talk(&c, "named", "en"), -PN_ENOTFOUND);
+    assert_int_equal(pn_live_stats(engine).open, 0);
+    atomic_store(&acquire_says, -PN_EAGAIN);
+    assert_int_equal(try_talk(&c, "named", "en"), 0);
+    atomic_store(&acquire_says, -PN_EFORMAT);
+    wait_for_end(&c);
+    assert_int_equal(c.last.code, -PN_EFORMAT);
+    assert_string_equal(c.last.err.text, "told to fail");
+    assert_int_equal(pn_live_stats(engine).failed, 1);
+    leave(&c);
+    tear_down();
+}
+
+static void test_what_is_refused(void **state)
+{
+    (void)state;
+    struct client c, d;
+    set_up(1, 1600);
+    assert_int_equal(try_talk(&c, "", "xx"), -PN_EUNSUPPORTED);
+    assert_int_equal(try_talk(&c, "named", "xx"), -PN_EUNSUPPORTED);
+    assert_int_equal(atomic_load(&n_lent), 0);
+    static char long_name[100];
+    memset(long_name, 'm', sizeof(long_name) - 1);
+    assert_int_equal(try_talk(&c, long_name, "en"), -PN_ENOTFOUND);
+    assert_int_equal(pn_live_stats(engine).refused, 0);
+
+    int retry_ms = 0;
+    struct pn_live_request req = { .format = PN_INTAKE_S16LE, .rate = 7999, .moved = on_moved };
+    assert_int_equal(pn_live_open(engine, &req, &c.live, &retry_ms, NULL), -PN_EINVAL);
+    req.rate = 48001;
+    assert_int_equal(pn_live_open(engine, &req, &c.live, &retry_ms, NULL), -PN_EINVAL);
+    static char hotwords[70000];
+    memset(hotwords, 'w', sizeof(hotwords) - 1);
+    req.rate = 16000;
+    req.want.hotwords = hotwords;
+    assert_int_equal(pn_live_open(engine, &req, &c.live, &retry_ms, NULL), -PN_EINVAL);
+    assert_int_equal(retry_ms, 0);
+
+    talk(&c);
+    assert_int_equal(try_talk(&d, "", "en"), -PN_EFULL);
+    assert_int_equal(pn_live_stats(engine).refused, 1);
+    leave(&c);
+    wait_for_open(0);
+    talk(&d);
+    leave(&d);
+    tear_down();
+}
+
+static void test_a_stream_that_fails(void **state)
+{
+    (void)state;
+    struct client c, d;
+    set_up(2, 1600);
+    fake.fail_at_samples = 2000;
+    talk(&c);
+    assert_int_equal(say(&c, 2 * 4000), 0);
+    wait_for_end(&c);
+    assert_int_equal(c.last.code, -PN_EFORMAT);
+    assert_string_equal(c.last.err.text, "the fake recogniser gave up");
+    assert_int_equal(pn_scheduler_stats(scheduler).streams, 0); /* its place is free at once */
+    assert_int_equal(say(&c, 100), 0);
+    leave(&c);
+    fake.fail_at_samples = 0;
+    fake.fail_open = -PN_ENOMEM;
+    talk(&d);
+    wait_for_end(&d);
+    assert_int_equal(d.last.code, -PN_ENOMEM);
+    leave(&d);
+    tear_down();
+}
+
+static void test_damaged_packets_are_counted(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(1, 1600);
+    start(&c, &(struct pn_live_request){ .format = PN_INTAKE_OPUS, .want.task = "transcribe" });
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(pn_live_feed(c.live, "\x0b\xff\xff", 3), 0);
+    assert_int_equal(pn_live_feed(c.live, "", 0), 0);
+    pn_live_finish(c.live);
+    wait_for_end(&c);
+    assert_string_equal(c.text, "1600"); /* five times 20 ms are made up */
+    assert_int_equal(pn_live_stats(engine).bad_packets, 5);
+    leave(&c);
+    tear_down();
+}
+
+static void test_many_small_packets_are_bounded(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(1, 1600);
+    atomic_store(&acquire_says, -PN_EAGAIN);
+    start(&c, &(struct pn_live_request){ .model = PN_STR("named"), .format = PN_INTAKE_OPUS });
+    int n = 0, r = 0;
+    while (r >= 0 && n < 1 << 20) {
+        r = pn_live_feed(c.live, "x", 1);
+        n++;
+    }
+    assert_int_equal(r, -PN_ELIMIT);
+    assert_true(n < 20000);
+    leave(&c);
+    tear_down();
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    struct pn_live_engine *e = NULL;
+    struct pn_live_options good = { .worker_threads = 1, .max_sessions = 1, .feed_samples = 1 }, bad;
+    int *const fields[] = { &bad.worker_threads, &bad.max_sessions, &bad.feed_samples };
+    for (size_t i = 0; i < PN_ARRAY_LEN(fields); i++) {
+        bad = good;
+        *fields[i] = 0;
+        assert_int_equal(pn_live_engine_new(&bad, &e, NULL), -PN_EINVAL);
+    }
+    bad = good;
+    bad.feed_samples = 1 << 20;
+    assert_int_equal(pn_live_engine_new(&bad, &e, NULL), -PN_EINVAL);
+    assert_null(e);
+    assert_int_equal(pn_live_engine_new(&good, &e, NULL), 0);
+    assert_null(pn_live_engine_free(e));
+    assert_null(pn_live_engine_free(NULL));
+}
+
 static const struct CMUnitTest TESTS[] = {
     cmocka_unit_test(test_news_come_in_order),
     cmocka_unit_test(test_audio_is_handed_on_in_pieces),
     cmocka_unit_test(test_nothing_said),
     cmocka_unit_test(test_faster_than_the_recogniser),
+    cmocka_unit_test(test_news_wait_to_be_fetched),
+    cmocka_unit_test(test_a_model_that_is_being_loaded),
+    cmocka_unit_test(test_a_model_that_cannot_be_had),
+    cmocka_unit_test(test_what_is_refused),
+    cmocka_unit_test(test_a_stream_that_fails),
+    cmocka_unit_test(test_damaged_packets_are_counted),
+    cmocka_unit_test(test_many_small_packets_are_bounded),
+    cmocka_unit_test(test_options),
 };
 
 int main(void)
