@@ -3,11 +3,12 @@ import asyncio
 import base64
 import json
 import shutil
+import time
 import wave
 
 import pytest
 
-from server_process import FACTOR, ROOT
+from server_process import FACTOR, ROOT, SANITIZER
 from wire import check_error, get, request, wait_until
 
 np = pytest.importorskip("numpy")
@@ -71,6 +72,16 @@ def at_rate(pcm, rate):
     return np.interp(np.arange(n) * 16000 / rate, np.arange(len(pcm)), pcm).astype(np.int16)
 
 
+def few(cases):
+    """Under a sanitizer the first and the last will do."""
+    cases = list(cases)
+    return [cases[0], cases[-1]] if SANITIZER else cases
+
+
+class Overloaded(Exception):
+    """The machine is behind, and the server says so."""
+
+
 class Session:
     """One client; every event it ever got is in `events`."""
 
@@ -92,6 +103,8 @@ class Session:
         assert isinstance(text, str)
         self.events.append(json.loads(text))
         assert self.events[-1]["event_id"].startswith("event_")
+        if self.events[-1].get("error", {}).get("code") == "overloaded":
+            raise Overloaded(self.events[-1]["error"]["message"])
         return self.events[-1]
 
     async def until(self, kind, n=1):
@@ -144,6 +157,18 @@ def connect(server, query="?intent=transcription", headers=(), subprotocols=None
     )
 
 
+def patiently(run):
+    """What run() returns; while the machine is too busy for it, again."""
+    end = time.monotonic() + 4 * T
+    while True:
+        try:
+            return asyncio.run(run())
+        except Overloaded:
+            if time.monotonic() > end:
+                raise
+            time.sleep(2)
+
+
 def talk(server, conversation, **kw):
     """Runs conversation(session) on a new connection; returns the session."""
 
@@ -156,7 +181,7 @@ def talk(server, conversation, **kw):
             s.check_deltas()
             return s
 
-    return asyncio.run(run())
+    return patiently(run)
 
 
 # the session
@@ -243,7 +268,7 @@ def test_a_session_expires(start_server, settings):
 DELAYS = {None: TEXTS, "minimal": TEXTS, "low": TEXTS, "medium": SETTLED, "high": SETTLED, "xhigh": SETTLED}
 
 
-@pytest.mark.parametrize("delay", DELAYS)
+@pytest.mark.parametrize("delay", few(DELAYS))
 def test_sentences_become_items(server, delay):
     async def conversation(s):
         transcription = {"delay": delay} if delay else {}
@@ -370,9 +395,8 @@ def test_a_timeout_makes_an_empty_item(server):
 # turns that the client ends
 
 
-@pytest.mark.parametrize("ms", [10, 10000])
-@pytest.mark.parametrize("rate", [16000, 24000, 48000])
-def test_the_client_commits(server, ms, rate):
+@pytest.mark.parametrize("rate,ms", few((rate, ms) for rate in (16000, 24000, 48000) for ms in (10, 10000)))
+def test_the_client_commits(server, rate, ms):
     async def conversation(s):
         await s.update(rate=rate, turn_detection=None)
         for text, name in [("温度调到二十六", "c03"), ("九零二七四四六一", "d02")]:
@@ -459,12 +483,13 @@ def test_clear(server, turns):
     talk(server, conversation)
 
 
+@pytest.mark.skipif(SANITIZER == "tsan", reason="half a minute of samples, and no threads that others do not have")
 def test_huge_and_tiny_appends(server):
     """More in one message than the engine takes at once; and a sixteenth of a millisecond."""
 
     async def conversation(s):
         await s.update(rate=48000, turn_detection={"type": "server_vad", "silence_duration_ms": 800})
-        await s.append(silence(40000, 48000), 40000, 48000)  # 3.7 MiB
+        await s.append(silence(20000, 48000), 20000, 48000)  # 1.8 MiB
         await s.append(at_rate(samples("c03"), 48000)[:48000], 60000, 48000)
         for i in range(48000, 48300, 3):
             await s.append(at_rate(samples("c03"), 48000)[i : i + 3], 1, 48000)
@@ -472,7 +497,7 @@ def test_huge_and_tiny_appends(server):
         await s.append(silence(1000, 48000), 1000, 48000)
         done = await s.until(TRANSCRIPTION + "completed")
         assert done["transcript"].startswith("温度调到二十六")
-        assert s.of("input_audio_buffer.speech_started")[0]["audio_start_ms"] == pytest.approx(40000, abs=1000)
+        assert s.of("input_audio_buffer.speech_started")[0]["audio_start_ms"] == pytest.approx(20000, abs=1000)
         await s.send("input_audio_buffer.append", audio=base64.b64encode(bytes((15 << 20) + 3)).decode())
         assert (await s.error())["param"] == "audio"
 
@@ -637,12 +662,12 @@ def test_many_short_commits(server):
     async def conversation(s):
         await s.update(turn_detection=None)
         piece = base64.b64encode(samples("c03")[:3200].tobytes()).decode()
-        for _ in range(40):
+        for _ in range(12):
             await s.send("input_audio_buffer.append", audio=piece)
             await s.send("input_audio_buffer.commit")
-        await s.until(TRANSCRIPTION + "completed", 40)
+        await s.until(TRANSCRIPTION + "completed", 12)
         ids = [e["item_id"] for e in s.of("input_audio_buffer.committed")]
-        assert len(set(ids)) == 40
+        assert len(set(ids)) == 12
         assert [e["previous_item_id"] for e in s.of("input_audio_buffer.committed")] == [None] + ids[:-1]
 
     talk(server, conversation)
@@ -660,7 +685,7 @@ def test_hanging_up_frees_the_stream(server):
 
     before = server.fds()
     for _ in range(5):
-        asyncio.run(leave())
+        patiently(leave)
     wait_until(lambda: server.fds() <= before, T, "the sockets are gone")
     wait_until(lambda: get(server.port, "/stats").json()["streams"] == 0, T, "the streams are, too")
 
