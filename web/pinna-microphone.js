@@ -54,6 +54,9 @@ export class Microphone extends Emitter {
     /** Asks the user if need be. Call it from a click or a key: a browser may keep audio back otherwise.
      * @throws {MicrophoneError} */
     async open() {
+        if (this.isOpen) {
+            return;
+        }
         const problem = Microphone.problem();
         if (problem) {
             throw new MicrophoneError(problem);

@@ -112,7 +112,9 @@ class FunAsr {
     message(m) {
         if (m.error) {
             this.link.error('server', m.error);
-        } else if (m.mode?.endsWith('online')) {
+            return;
+        }
+        if (m.mode?.endsWith('online')) {
             this.live += m.text ?? '';
             this.link.partial(this.text + this.live, this.sentences);
         } else if (m.text || this.live) { /* nothing, if what was shown was nothing after all */
@@ -185,46 +187,47 @@ class Realtime {
         return ms / 1000 - this.from / this.rate;
     }
 
-    item(id) {
-        if (!this.items.has(id)) {
-            this.items.set(id, { text: '', segments: [] });
-        }
-        return this.items.get(id);
+    /** Announces an item. What comes of others is of an utterance given up. */
+    announce(id, more = {}) {
+        this.items.set(id, { text: '', segments: [], ...this.items.get(id), ...more });
     }
 
     message(m) {
         const what = m.type.replace('conversation.item.input_audio_transcription.', '');
         if (what === 'input_audio_buffer.speech_started') {
-            this.item(m.item_id).start = this.seconds(m.audio_start_ms);
+            this.announce(m.item_id, { start: this.seconds(m.audio_start_ms) });
         } else if (what === 'input_audio_buffer.speech_stopped') {
-            this.item(m.item_id).end = this.seconds(m.audio_end_ms);
+            this.announce(m.item_id, { end: this.seconds(m.audio_end_ms) });
         } else if (what === 'input_audio_buffer.committed') {
-            this.item(m.item_id);
-        } else if (what === 'delta') {
-            const item = this.item(m.item_id);
-            item.text += m.delta;
-            this.link.partial(item.text, m.item_id);
-        } else if (what === 'segment') {
-            const { start, end, text } = m;
-            const [from, to] = [start, end].map((s) => this.seconds(1000 * s));
-            this.item(m.item_id).segments.push({ start: from, end: to, text });
-        } else if (what === 'completed' || what === 'failed') {
-            this.complete(m);
+            this.announce(m.item_id);
         } else if (what === 'error') {
             this.failed(m.error);
+        } else if (this.items.has(m.item_id)) {
+            this.transcribed(what, m, this.items.get(m.item_id));
         }
     }
 
-    complete({ item_id: id, transcript: text, languages, error }) {
-        const { segments, start = 0, end = (this.sent - this.from) / this.rate } = this.item(id);
-        this.items.delete(id);
-        if (error) {
-            this.link.error('server', error.message);
-        } else {
-            const whole = text ? [{ start, end, text }] : [];
-            const language = languages?.[0]?.code;
-            this.link.final({ text, segments: segments.length ? segments : whole, sentence: id, language });
+    transcribed(what, m, item) {
+        if (what === 'delta') {
+            item.text += m.delta;
+            this.link.partial(item.text, m.item_id);
+        } else if (what === 'segment') {
+            const [start, end] = [m.start, m.end].map((s) => this.seconds(1000 * s));
+            item.segments.push({ start, end, text: m.text });
+        } else if (what === 'completed') {
+            this.complete(m, item);
+        } else if (what === 'failed') {
+            this.items.delete(m.item_id);
+            this.link.error('server', m.error.message);
         }
+    }
+
+    complete({ item_id: id, transcript: text, languages }, { segments, start = 0, end }) {
+        const whole = text ? [{ start, end: end ?? (this.sent - this.from) / this.rate, text }] : [];
+        this.items.delete(id);
+        this.link.final({
+            text, segments: segments.length ? segments : whole, sentence: id, language: languages?.[0]?.code,
+        });
         this.finish();
     }
 

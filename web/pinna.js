@@ -281,6 +281,9 @@ export class PinnaClient extends Emitter {
     }
 
     #send(message) {
+        if (this.#socket.readyState !== WebSocket.OPEN) {
+            return; /* it is closing, and #closed() will say so */
+        }
         const binary = message instanceof Int16Array;
         const data = binary ? message : JSON.stringify(message);
         this.#socket.send(data);

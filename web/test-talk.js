@@ -277,7 +277,6 @@ export class Talk {
         const { free, button } = this;
         const on = this.#pressed;
         button.classList.toggle('on', on);
-        button.setAttribute('aria-pressed', on);
         const key = free ? (on ? 'talk.stop' : 'talk.start') : on ? 'talk.holding' : 'talk.hold';
         button.querySelector('[data-name]').textContent = t(key);
         const state = this.#client?.state ?? 'closed';

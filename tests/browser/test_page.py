@@ -1,6 +1,7 @@
 """The test page in Chromium: a recording is its microphone, the small trained models of tests/data recognise it."""
 import array
 import asyncio
+import base64
 import json
 import re
 import shutil
@@ -20,7 +21,8 @@ from server_process import ROOT  # noqa: E402
 
 DATA = ROOT / "tests" / "data" / "paraformer"
 MODELS = {"offline": "micro-offline", "streaming": "micro-streaming", "fsmn-vad": "micro-vad"}
-DIGITS = "90274461"  # of d02, as it is written
+DEGREES = "温度调到26"  # of c03, as it is written
+HELLO = "hello你好"  # of m01
 COMMAND = "打开空调358"  # of v01's first three seconds
 FILE_TEXTS = ["打开空调三五八", "播放音乐", "今天天气怎么样", "再见"]  # of v01
 SRT = re.compile(r"\d+\n(\d\d:\d\d:\d\d,\d{3}) --> (\d\d:\d\d:\d\d,\d{3})\n(.+)\n")
@@ -33,8 +35,8 @@ def samples(name, begin=0.0, end=None):
 
 
 def spoken(result):
-    """Its text with digits as they are said: not every protocol writes them alike."""
-    return result["text"].translate(str.maketrans("0123456789", "零一二三四五六七八九"))
+    """Its text with digits as they are said, without blanks: not every protocol writes them alike."""
+    return result["text"].replace(" ", "").translate(str.maketrans("0123456789", "零一二三四五六七八九"))
 
 
 @pytest.fixture(scope="module")
@@ -85,59 +87,67 @@ def page(browser, server):
 
 
 def test_press_speak_release(page):
-    page.browser.say(samples("d02"))
+    page.browser.say(samples("c03"))
     page.hold()
     page.wait(page.is_talking, "the button is down")
-    assert page.one("#talk").get_attribute("aria-pressed") == "true"
+    assert page.one("#talk").text == "Release to send"
     page.wait(lambda: len(page.results()[0]["text"]) > 1 and page.results()[0]["open"], "text while speaking")
     assert page.state() == "talking"
     page.listen_to_the_end()
     page.let_go()
     (result,) = page.settled()
-    assert result["text"] == DIGITS
+    assert result["text"] == DEGREES
     assert {"press to first text", "release to final", "server", "audio", "confidence"} == set(result["facts"])
     assert result["about"].startswith("Hold to talk /ws/asr zh ")
     (time_,) = result["times"]
-    assert re.fullmatch(rf"\d\.\d\d – \d\.\d\d{DIGITS}", time_)
-    assert page.one("#spoken").get_attribute("textContent") == DIGITS
+    assert re.fullmatch(rf"\d\.\d\d – \d\.\d\d{DEGREES}", time_)
+    assert page.one("#spoken").get_attribute("textContent") == DEGREES
     assert page.state() == "ready" and not page.is_talking()
 
     # The microphone is still on: pressed again, in silence, nothing is recognised.
     page.hold()
     page.wait(page.is_talking, "the button is down again")
     page.let_go()
-    assert [r["text"] for r in page.settled(2)] == ["Nothing was recognised.", DIGITS]
+    assert [r["text"] for r in page.settled(2)] == ["Nothing was recognised.", DEGREES]
     page.one("#microphone-off").click()
     page.wait(lambda: page.one("#level-value").text == "off", "the microphone is off")
 
 
 def test_space_bar(page):
+    page.choose("language", "zh")
     page.one("[name=hotwords]").send_keys("a b")
     page.key_down()
     page.key_up()
     assert page.one("[name=hotwords]").get_attribute("value") == "a b "
     assert not page.is_talking()
     page.run("document.activeElement.blur()")
-    page.browser.say(samples("d02"))
+    page.browser.say(samples("c03"))
     before = page.run("scrollTo(0, 0); return scrollY")
     page.key_down()
     page.listen_to_the_end()
     page.key_up()
-    assert [r["text"] for r in page.settled()] == [DIGITS]
+    assert [r["text"] for r in page.settled()] == [DEGREES]
     assert page.run("return scrollY") == before
+    page.one("#log summary").click()
+    log = [[cell.text for cell in row.find_elements("tag name", "td")] for row in page.all("#log tbody tr")]
+    (start,) = [json.loads(text) for _, way, _, text in log if way == "↑" and '"start"' in text]
+    assert (start["language"], start["hotwords"], start["sample_rate"]) == ("zh", "a b", 16000)
+    assert any(way == "↓" and '"type":"final"' in text for _, way, _, text in log)
+    audio = [int(size) for _, way, size, text in log if way == "↑" and text.endswith("audio messages")]
+    assert sum(audio) > 2 * len(samples("c03"))
 
 
 def test_touch(page):
-    page.browser.say(samples("b19700"))
+    page.browser.say(samples("m01"))
     page.touch("touchStart")
     page.listen_to_the_end()
     page.touch("touchEnd")
-    assert [r["text"] for r in page.settled()] == ["462"]
+    assert [r["text"] for r in page.settled()] == [HELLO]
 
 
 def test_keys_alone(page):
     """Tab leads to the button, Enter starts and stops: nothing has to be held."""
-    page.browser.say(samples("b19700"))
+    page.browser.say(samples("m01"))
     for _ in range(10):
         page.key_down(Keys.TAB)
         page.key_up(Keys.TAB)
@@ -150,7 +160,7 @@ def test_keys_alone(page):
     assert page.is_talking()
     page.key_down(Keys.ENTER)
     page.key_up(Keys.ENTER)
-    assert [r["text"] for r in page.settled()] == ["462"]
+    assert [r["text"] for r in page.settled()] == [HELLO]
 
 
 def test_free_talk(page):
@@ -193,22 +203,22 @@ def test_other_protocols(page, protocol):
         page.let_go()
     assert [r["text"] for r in page.settled(n + 2)[:2]] == ["Nothing was recognised."] * 2
     page.one("#microphone-off").click()
-    page.browser.say(samples("b19700"))
+    page.browser.say(samples("m01"))
     page.hold()
     page.listen_to_the_end()
     page.let_go()
-    assert spoken(page.settled(n + 3)[0]) == "四六二"
+    assert spoken(page.settled(n + 3)[0]) == HELLO
     assert not page.complaint()
 
 
 def test_over_https(browser, start_server, settings, tmp_path):
     server = start_server(settings, tls=Authority(tmp_path).issue("pinna"))
     page = Page(browser, server.port, "https")
-    browser.say(samples("b19700"))
+    browser.say(samples("m01"))
     page.hold()
     page.listen_to_the_end()
     page.let_go()
-    assert [r["text"] for r in page.settled()] == ["462"]
+    assert [r["text"] for r in page.settled()] == [HELLO]
     check(page)
 
 
@@ -294,7 +304,7 @@ def test_microphone_denied(page):
 def test_server_full_then_gone(browser, start_server, settings):
     server = start_server({**settings, "MAX_CONNECTIONS": 1})
     page = Page(browser, server.port)
-    page.browser.say(samples("b19700"))
+    page.browser.say(samples("m01"))
 
     async def press():
         async with websockets.connect(f"ws://127.0.0.1:{server.port}/ws/asr") as other:
@@ -436,3 +446,76 @@ def test_resampling(page):
         if rate > 32000:
             _, quiet = page.run_async(RESAMPLE, rate, 9000)
             assert quiet < 0.002  # 50 dB down: it would be heard as 7 kHz
+
+
+CLIENT = """
+const [protocol, clip, steps, options] = args;
+const { PinnaClient } = await import('/web/pinna.js');
+const pcm = new Int16Array(Uint8Array.from(atob(clip), (c) => c.charCodeAt(0)).buffer);
+const sockets = [];
+const Real = WebSocket;
+globalThis.WebSocket = class extends Real {
+    constructor(...of) {
+        super(...of);
+        sockets.push(this);
+    }
+};
+const client = new PinnaClient({ protocol, ...options });
+const told = [];
+const seen = (type) => new Promise((resolve) => { client.on(type, resolve); });
+client.on('final', ({ utterance, text }) => text && told.push([utterance, text]));
+client.on('error', ({ utterance, code }) => told.push([utterance, code]));
+client.on('retry', () => told.push('retry'));
+const ended = new Promise((resolve) => {
+    client.on('end', ({ utterance }) => utterance === steps.filter((s) => s === 'start').length && resolve());
+});
+for (const step of steps) {
+    if (step === 'talking') {
+        while (client.state !== 'talking') await seen('state');
+    } else if (step === 'lose') {
+        sockets.at(-1).close();
+        await seen('close');
+    } else {
+        client[step](pcm);
+    }
+}
+await ended;
+client.close();
+globalThis.WebSocket = Real;
+return [told, client.state, sockets.length];
+"""
+SAY = ["start", "feed", "stop"]
+
+
+def drive(page, protocol, steps, **options):
+    """What a client of pinna.js is told when it does `steps` without a pause."""
+    clip = base64.b64encode(samples("b19700").tobytes()).decode()
+    told, state, sockets = page.run_async(CLIENT, protocol, clip, steps, options)
+    digits = str.maketrans("零一二三四五六七八九", "0123456789")
+    assert state == "closed"
+    return [t if isinstance(t, str) else (t[0], t[1].translate(digits)) for t in told], sockets
+
+
+@pytest.mark.parametrize("protocol", ["ptt", "funasr", "realtime"])
+def test_client(page, protocol):
+    # Before there is a connection; a second utterance before the first is answered.
+    assert drive(page, protocol, SAY + SAY) == ([(1, "462"), (2, "462")], 1)
+    # Thrown away while it is spoken, and while its answer is awaited.
+    told, _ = drive(page, protocol, ["start", "feed", "talking", "reset", *SAY])
+    assert told == [(2, "462")]
+    told, _ = drive(page, protocol, ["start", "feed", "talking", "stop", "reset", *SAY])
+    assert told == [(2, "462")]
+
+
+def test_client_loses_its_connection(page):
+    lost = ["start", "feed", "talking", "lose"]
+    assert drive(page, "ptt", [*lost, *SAY]) == ([(1, "lost"), (2, "462")], 2)
+    assert drive(page, "ptt", [*lost, "feed", "stop"], vad=True) == (["retry", (1, "462")], 2)
+    assert drive(page, "ptt", [*lost, "stop"], vad=True, retries=0) == ([(1, "lost")], 1)
+
+
+def test_client_is_refused(page):
+    told, _ = drive(page, "ptt", SAY, model="none such")
+    assert told == [(1, "server")]
+    with pytest.raises(AssertionError, match="no protocol carrier-pigeon"):
+        drive(page, "carrier-pigeon", [])
