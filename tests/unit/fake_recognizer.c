@@ -69,7 +69,10 @@ static struct pn_work next_work(const struct pn_stream *st)
     size_t n = pn_pcm_inbox_len(&s->inbox, &finished);
     if (has_failed(s) || (n < FAKE_UNIT && !(finished && n > 0)))
         return (struct pn_work){ 0 };
-    return (struct pn_work){ .phase = atomic_load(&s->phase), .rows = 1, .deadline_us = s->deadline_us };
+    int64_t deadline_us = s->deadline_us;
+    if (s->fake->by_due && st->live)
+        deadline_us = pn_stream_due_us(st, atomic_load(&s->done) + FAKE_UNIT);
+    return (struct pn_work){ .phase = atomic_load(&s->phase), .rows = 1, .deadline_us = deadline_us };
 }
 
 static void record(struct fake *f, int phase, struct pn_stream *const *batch, size_t n)

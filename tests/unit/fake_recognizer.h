@@ -29,6 +29,7 @@ struct fake {
     int fail_open;       /* open returns it if not 0 */
     int fail_at_samples; /* a stream that was fed more fails */
     int step_us;         /* how long a step sleeps */
+    bool by_due;         /* live streams say the deadline of their next unit */
     /* Guarded by mu. */
     struct fake_step steps[FAKE_MAX_STEPS];
     size_t n_steps;
