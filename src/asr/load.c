@@ -8,8 +8,10 @@
 static const double LAG_MEAN_S = 1, BUSY_MEAN_S = 3; /* how far back averages reach */
 static const double LAG_BEHIND_S = 0.2;
 static const double LAG_FULL_S = 0.5, LAG_ROOM_S = 0.25; /* full above, room again below */
-static const double LAG_BUSY_S = 0.1;                    /* below it a busy machine keeps up */
+static const double LAG_BUSY_S = 0.15;                   /* below it a busy machine keeps up */
 static const double BUSY_FULL = 0.97, BUSY_ROOM = 0.9;   /* with one stream more */
+static const double BUSY_FAR = 1.3,
+                    BUSY_NEAR = 1.15; /* the same, before anybody has had to wait: many came at once */
 static const double LAG_TOO_LONG_S = 5, LAG_FALLS_S = 0.1;
 static const double CROWDED = 0.8; /* of the time for live streams while files wait */
 static const double MOST_PACE = 8, SLOWER = 1.5, FASTER = 1.25;
@@ -28,7 +30,7 @@ static void approach(double *mean, double value, double elapsed_s, double reach_
 /* With one stream more. Nobody is refused for being the first. */
 static double forecast(const struct pn_load_meter *m)
 {
-    return m->n_live > 0.1 && m->look.n_live > 0 ? m->must * (m->look.n_live + 1) / m->n_live : 0;
+    return m->n_live > 0.3 && m->look.n_live > 0 ? m->must * (m->look.n_live + 1) / m->n_live : 0;
 }
 
 static void judge_room(struct pn_load_meter *m)
@@ -37,9 +39,10 @@ static void judge_room(struct pn_load_meter *m)
     if (m->look.n_live == 0)
         m->full = false;
     else if (!m->full)
-        m->full = m->lag_s > LAG_FULL_S || (busy > BUSY_FULL && m->lag_s > LAG_BUSY_S);
+        m->full = m->lag_s > LAG_FULL_S || (busy > BUSY_FULL && m->lag_s > LAG_BUSY_S) || busy > BUSY_FAR;
     else
-        m->full = m->lag_s > LAG_ROOM_S || (busy > BUSY_ROOM && m->lag_s > LAG_BUSY_S / 2);
+        m->full =
+            m->lag_s > LAG_ROOM_S || (busy > BUSY_ROOM && m->lag_s > LAG_BUSY_S / 2) || busy > BUSY_NEAR;
 }
 
 /* Once a second: drafts become rarer while somebody waits for what must be done, or files for any room at

@@ -92,11 +92,11 @@ static void test_no_flapping(void **state)
 static void test_forecast(void **state)
 {
     (void)state;
-    struct machine x = machine(8, 0.12, 0.9);
+    struct machine x = machine(8, 0.18, 0.9);
     go_on(&x, 20);
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
     assert_true(fabs(load(&x).busy - 0.9) < 0.01);
-    x = machine(8, 0.12, 0.5);
+    x = machine(8, 0.18, 0.5);
     go_on(&x, 20);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
 }
@@ -105,13 +105,30 @@ static void test_forecast(void **state)
 static void test_newcomers_count_at_once(void **state)
 {
     (void)state;
-    struct machine x = machine(4, 0.12, 0.4);
+    struct machine x = machine(4, 0.18, 0.4);
     go_on(&x, 20);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
     x.look.n_live = 9;
     go_on(&x, 0.02);
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
     x.look.n_live = 4; /* and leave as quickly */
+    assert_int_equal(load(&x).level, PN_LOAD_FINE);
+}
+
+/* A crowd that comes before anybody has to wait is let in up to what is likely to be too much. */
+static void test_a_crowd(void **state)
+{
+    (void)state;
+    struct machine x = machine(4, 0, 0.4);
+    go_on(&x, 20);
+    for (int n = 5; n < 12; n++) {
+        x.look.n_live = n;
+        assert_int_equal(load(&x).level, PN_LOAD_FINE);
+    }
+    x.look.n_live = 13;
+    assert_int_equal(load(&x).level, PN_LOAD_FULL);
+    x.must = 0.5; /* a shared step costs thirteen little more than four */
+    go_on(&x, 10);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
 }
 
@@ -149,7 +166,7 @@ static void test_the_first_is_never_refused(void **state)
 static void test_reading_in_between(void **state)
 {
     (void)state;
-    struct machine x = machine(8, 0.12, 0.9);
+    struct machine x = machine(8, 0.18, 0.9);
     go_on(&x, 20);
     for (int i = 0; i < 1000; i++) { /* reading changes nothing */
         x.now_us += 10000;
@@ -251,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_no_flapping),
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_newcomers_count_at_once),
+        cmocka_unit_test(test_a_crowd),
         cmocka_unit_test(test_busy_alone_is_not_full),
         cmocka_unit_test(test_what_may_be_left_out_is_no_load),
         cmocka_unit_test(test_the_first_is_never_refused),

@@ -121,6 +121,7 @@ static void test_as_soon_as_it_is_known(void **state)
     check_sentence(t, 0, 1.9, 2.73, "一一二");
     assert_false(t->sentences[0].closed); /* the second pass has it */
     assert_true(t->segments[0].open);
+    assert_true(fabs(t->segments[0].confidence - 0.5) < 1e-9); /* the recogniser's */
     t = watch(&l, "3", t);
     assert_int_equal(t->n_sentences, 2);
     check_sentence(t, 1, 3.62, -1, "");
