@@ -25,6 +25,7 @@ struct pn_job {
     struct pn_job *next_waiting;      /* in the queue, later in the inbox of a thread */
     struct pn_job_thread *thread;     /* that has it; NULL while it waits */
     bool started;                     /* counted as running */
+    bool small;                       /* a small file */
     int64_t submitted_us, started_us; /* started_us: 0 while it waits */
     atomic_bool cancelled;            /* set by anybody */
     pn_job_id id;

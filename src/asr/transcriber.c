@@ -2,8 +2,10 @@
  *
  * `mu` guards the list of all jobs, the queue and the counters. A job waits in the queue until fewer than
  * max_concurrent run, then it is given to the job thread with the fewest; one that is cancelled while it
- * waits goes to a thread at once, which ends it without having opened anything. Lock order: `mu`, then a
- * thread's. Invariant: `done` is called exactly once for every job that submit took, without any lock. */
+ * waits goes to a thread at once, which ends it without having opened anything. A share of the places is kept
+ * for small files: they go past large ones that wait while large ones have all the other places, else jobs
+ * start in order. Lock order: `mu`, then a thread's. Invariant: `done` is called exactly once for every job
+ * that submit took, without any lock. */
 #include "asr/transcriber.h"
 
 #include "asr/job_thread.h"
@@ -12,6 +14,12 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    SMALL_BYTES = 1 << 20, /* half a minute as plain WAV, a minute or two compressed */
+    KEPT_PART = 5          /* of the places: 4 of 20; none where there are fewer */
+};
 
 struct pn_transcriber {
     struct pn_transcriber_options opt;
@@ -21,6 +29,7 @@ struct pn_transcriber {
     pthread_mutex_t mu;
     struct pn_job *all;
     struct pn_job *first_waiting, *last_waiting;
+    int running_large;
     pn_job_id last_id;
     struct pn_transcriber_stats stats;
 };
@@ -35,21 +44,6 @@ static void give_to_thread(struct pn_transcriber *t, struct pn_job *job)
             best = t->threads[i];
     job->thread = best;
     pn_job_thread_add(best, job);
-}
-
-static void start_waiting(struct pn_transcriber *t)
-{
-    while (t->first_waiting && t->stats.running < t->opt.max_concurrent) {
-        struct pn_job *job = t->first_waiting;
-        t->first_waiting = job->next_waiting;
-        if (!t->first_waiting)
-            t->last_waiting = NULL;
-        t->stats.waiting--;
-        t->stats.running++;
-        job->started = true;
-        job->started_us = pn_now_us();
-        give_to_thread(t, job);
-    }
 }
 
 static void append_waiting(struct pn_transcriber *t, struct pn_job *job)
@@ -74,6 +68,28 @@ static bool remove_waiting(struct pn_transcriber *t, struct pn_job *job)
         return true;
     }
     return false;
+}
+
+/* The first that may start; NULL: none. */
+static struct pn_job *next_to_start(const struct pn_transcriber *t)
+{
+    int most = t->opt.max_concurrent, most_large = most - most / KEPT_PART;
+    struct pn_job *job = t->stats.running < most ? t->first_waiting : NULL;
+    while (job && !job->small && t->running_large >= most_large)
+        job = job->next_waiting;
+    return job;
+}
+
+static void start_waiting(struct pn_transcriber *t)
+{
+    for (struct pn_job *job; (job = next_to_start(t));) {
+        remove_waiting(t, job);
+        t->stats.running++;
+        t->running_large += !job->small;
+        job->started = true;
+        job->started_us = pn_now_us();
+        give_to_thread(t, job);
+    }
 }
 
 static void cancel_job(struct pn_transcriber *t, struct pn_job *job)
@@ -124,6 +140,7 @@ static void job_ended(void *ctx, struct pn_job_thread *thread, struct pn_job *jo
     pthread_mutex_lock(&t->mu);
     unlink_job(t, job); /* from here on cancel does not find it */
     t->stats.running -= job->started;
+    t->running_large -= job->started && !job->small;
     if (job->result.code == 0)
         t->stats.done++;
     else if (job->result.code == -PN_ECANCELLED)
@@ -193,6 +210,13 @@ static int check_request(struct pn_job *job, struct pn_err *err)
     return r < 0 ? r : job->recognizer->ops->check(job->recognizer, &job->req.want, err);
 }
 
+/* A pipe may bring anything. */
+static bool is_small(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= SMALL_BYTES;
+}
+
 int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request *req, pn_job_id *ret_id,
                           struct pn_err *err)
 {
@@ -206,6 +230,7 @@ int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request 
         return r;
     }
     job->submitted_us = pn_now_us();
+    job->small = is_small(req->fd);
     pthread_mutex_lock(&t->mu);
     bool full = is_full(t);
     if (!full) {

@@ -2,7 +2,8 @@
  *
  * submit() queues a file. A job thread (ASR_WORKER_THREADS of them, each multiplexing many jobs) opens a
  * decoder and a stream, moves samples from one to the other as room allows, and calls `done` exactly once. At
- * most `max_concurrent` jobs run (bounded by the scheduler's slots) and `queue_size` wait. */
+ * most `max_concurrent` jobs run (bounded by the scheduler's slots) and `queue_size` wait, first come, first
+ * served; but where there are five places or more, one in five is kept for files up to 1 MB. */
 #ifndef PN_ASR_TRANSCRIBER_H
 #define PN_ASR_TRANSCRIBER_H
 

@@ -196,6 +196,32 @@ static void test_queue_is_bounded_and_in_order(void **state)
     tear_down(&b);
 }
 
+/* Large files have four of the five places and wait for more; small ones get the fifth, in order. */
+static void test_a_place_is_kept_for_small_files(void **state)
+{
+    enum { LARGE = 600000, SMALL = FAKE_UNIT };
+    static struct job large[5], small[2];
+    struct bench b = set_up(8, 1, 5, 4);
+    atomic_store(&fake.gated, true);
+    for (size_t i = 0; i < 5; i++)
+        submit(&b, &large[i], LARGE);
+    assert_int_equal(pn_transcriber_stats(b.transcriber).running, 4);
+    submit(&b, &small[0], SMALL);
+    submit(&b, &small[1], SMALL);
+    assert_int_equal(pn_transcriber_stats(b.transcriber).running, 5);
+    assert_int_equal(pn_transcriber_stats(b.transcriber).waiting, 2);
+    atomic_store(&fake.gated, false);
+    sem_post(&fake.gate);
+    for (size_t i = 0; i < 2; i++)
+        expect_samples(&small[i], SMALL);
+    for (size_t i = 0; i < 5; i++) {
+        expect_samples(&large[i], LARGE);
+        assert_true(large[i].order > small[0].order);
+    }
+    assert_true(large[4].order > 0 && small[1].order > small[0].order);
+    tear_down(&b);
+}
+
 static void test_cancel_while_waiting(void **state)
 {
     struct bench b = set_up(8, 1, 1, 2);
@@ -366,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_job),
         cmocka_unit_test(test_queue_is_bounded_and_in_order),
+        cmocka_unit_test(test_a_place_is_kept_for_small_files),
         cmocka_unit_test(test_cancel_while_waiting),
         cmocka_unit_test(test_cancel_while_running),
         cmocka_unit_test(test_failures_pass_through_and_release),
