@@ -10,6 +10,13 @@ static const double AUDIO_SECONDS[] = { 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800
 static const double LATENCY_SECONDS[] = { 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
                                           0.8,  1,     1.5,  2,   3,   5,   10,  30 };
 
+static void make_scheduler(struct pn_server_metrics *m, struct pn_metrics *reg)
+{
+    m->steps = pn_metrics_counter(reg, "pinna_steps_total", "Steps of all models.", "");
+    m->level = pn_metrics_gauge(reg, "pinna_live_load_level",
+                                "0: keeps up; 1: drafts are rarer; 2: no new live stream is let in.", "");
+}
+
 static void make_live(struct pn_server_metrics *m, struct pn_metrics *reg)
 {
     m->live_connections = pn_metrics_counter(reg, "pinna_live_connections_total",
@@ -83,6 +90,7 @@ int pn_server_metrics_init(struct pn_server *s, struct pn_err *err)
     m->fds = pn_metrics_gauge(reg, "process_open_fds", "Open descriptors.", "");
     m->log_dropped =
         pn_metrics_gauge(reg, "pinna_log_records_dropped", "Log records lost to a full buffer.", "");
+    make_scheduler(m, reg);
     make_live(m, reg);
     make_sessions(m, reg);
     return 0;
@@ -110,6 +118,13 @@ static void refresh_sessions(struct pn_server *s)
     *shown = now;
 }
 
+static void refresh_scheduler(struct pn_server *s)
+{
+    pn_metric_set(s->m.level, pn_scheduler_load(s->scheduler).level);
+    double steps = (double)pn_scheduler_stats(s->scheduler).steps;
+    pn_metric_add(s->m.steps, steps - pn_metric_total(s->m.steps));
+}
+
 void pn_server_metrics_refresh(struct pn_server *s)
 {
     struct pn_transcriber_stats t = pn_transcriber_stats(s->transcriber);
@@ -122,6 +137,7 @@ void pn_server_metrics_refresh(struct pn_server *s)
     pn_metric_add(s->m.cpu, (double)s->usage.cpu_us / 1e6 - pn_metric_total(s->m.cpu));
     pn_metric_set(s->m.fds, s->usage.open_fds);
     pn_metric_set(s->m.log_dropped, (double)pn_log_dropped());
+    refresh_scheduler(s);
     refresh_sessions(s);
 }
 

@@ -27,6 +27,7 @@ struct pn_server_metrics {
     struct pn_metric *connections, *tls_connections, *sockets, *running,
         *waiting; /* gauges, set when rendered */
     struct pn_metric *rss, *cpu, *fds, *log_dropped;
+    struct pn_metric *steps, *level; /* of the scheduler */
     /* Of speech over sockets, for all protocols. */
     struct pn_metric *live_connections; /* pinna_live_connections_total{protocol} */
     struct pn_metric *live_utterances;  /* pinna_live_utterances_total{protocol} */
