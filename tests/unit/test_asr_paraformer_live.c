@@ -74,7 +74,8 @@ static bool has_work(struct pn_stream *s)
     return g.r->ops->next(s).phase != 0;
 }
 
-/* A chunk is as old as its last sample, whenever it is computed: what waits behind another gets no younger. */
+/* A chunk is as old as its last sample, whenever it is computed: what waits behind another gets no younger.
+ */
 static void test_age_of_chunks(void **state)
 {
     (void)state;
