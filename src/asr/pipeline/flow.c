@@ -306,7 +306,7 @@ static int publish(struct pn_pipeline_stream *s)
     struct pn_published *p = &s->published;
     double at = position(s);
     pthread_mutex_lock(&p->mu);
-    p->n_closed = p->n_made;
+    pn_published_show(p);
     if (s->want.live) {
         grow_live(s);
         publish_sentences(s);

@@ -48,6 +48,7 @@ int pn_published_init(struct pn_published *p)
     *p = (struct pn_published){ .language = "" };
     pn_buf_init(&p->open.text, TEXT_MAX);
     pn_buf_init(&p->live, TEXT_MAX);
+    pn_buf_init(&p->text, TEXT_MAX);
     int r = kept_new(&p->kept);
     if (r == 0)
         pthread_mutex_init(&p->mu, NULL);
@@ -61,6 +62,7 @@ void pn_published_done(struct pn_published *p)
     pthread_mutex_destroy(&p->mu);
     pn_buf_done(&p->open.text);
     pn_buf_done(&p->live);
+    pn_buf_done(&p->text);
     free(p->sentences);
     kept_unref(p->kept);
     p->kept = NULL;
@@ -123,10 +125,18 @@ int pn_published_close(struct pn_published *p, const struct pn_segment *segment,
         return -PN_ENOMEM;
     pthread_mutex_lock(&p->mu);
     *(p->newest ? &p->newest->next : &p->first) = c;
+    pn_buf_puts(&p->text, c->segment.text);
+    int r = p->text.failed;
     pthread_mutex_unlock(&p->mu);
     p->newest = c;
     p->n_made++;
-    return 0;
+    return r;
+}
+
+void pn_published_show(struct pn_published *p)
+{
+    p->n_closed = p->n_made;
+    p->text_closed = p->text.len;
 }
 
 int pn_published_sentence(struct pn_published *p, double start, size_t *ret_index)
@@ -181,6 +191,19 @@ static int copy_sentences(const struct pn_published *p, struct pn_transcript *t)
     return 0;
 }
 
+/* All that is shown, and what is open behind it. NULL without memory. */
+static const char *copy_text(const struct pn_published *p, struct pn_arena *a)
+{
+    struct pn_str open = { p->open.text.ptr, p->open.text.len };
+    struct pn_buf b;
+    pn_buf_init(&b, SNAPSHOT_MAX);
+    pn_buf_append(&b, p->text.ptr, p->text_closed);
+    pn_spoken_join(&b, open);
+    const char *copy = b.failed ? NULL : pn_arena_str(a, pn_utf8_strip((struct pn_str){ b.ptr, b.len }));
+    pn_buf_done(&b);
+    return copy;
+}
+
 /* What changes: copied under mu. */
 static int copy_open(struct pn_published *p, struct pn_transcript *t, struct pn_segment *ret_open,
                      size_t *ret_n)
@@ -191,6 +214,7 @@ static int copy_open(struct pn_published *p, struct pn_transcript *t, struct pn_
     t->duration = p->duration;
     t->word_times = p->word_times;
     t->final = p->final;
+    t->text = copy_text(p, t->arena);
     *ret_n = p->n_closed;
     *ret_open = (struct pn_segment){ .id = (int)p->n_closed,
                                      .seek = (int64_t)(o->start * 100),
@@ -199,19 +223,7 @@ static int copy_open(struct pn_published *p, struct pn_transcript *t, struct pn_
                                      .text = pn_arena_strndup(t->arena, o->text.ptr, o->text.len),
                                      .confidence = o->confidence,
                                      .open = true };
-    return t->language && t->live_text && ret_open->text ? copy_sentences(p, t) : -PN_ENOMEM;
-}
-
-static int write_text(struct pn_transcript *t)
-{
-    struct pn_buf b;
-    pn_buf_init(&b, SNAPSHOT_MAX);
-    for (size_t i = 0; i < t->n_segments; i++)
-        pn_spoken_join(&b, pn_str(t->segments[i].text));
-    t->text = pn_arena_str(t->arena, pn_utf8_strip((struct pn_str){ b.ptr, b.len }));
-    int r = b.failed;
-    pn_buf_done(&b);
-    return r < 0 ? r : t->text ? 0 : -PN_ENOMEM;
+    return t->language && t->live_text && t->text && ret_open->text ? copy_sentences(p, t) : -PN_ENOMEM;
 }
 
 static int fill(struct pn_published *p, struct pn_transcript *t)
@@ -230,7 +242,7 @@ static int fill(struct pn_published *p, struct pn_transcript *t)
         segments[n++] = open;
     t->segments = segments;
     t->n_segments = n;
-    return r < 0 ? r : write_text(t);
+    return r;
 }
 
 int pn_published_snapshot(struct pn_published *p, struct pn_transcript **ret)

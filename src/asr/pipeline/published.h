@@ -27,7 +27,9 @@ struct pn_published {
     pthread_mutex_t mu;
     /* Guarded by mu. */
     struct pn_closed *first;
-    size_t n_closed; /* of n_made: those that are shown */
+    struct pn_buf text; /* of all that are made, in a row */
+    size_t n_closed;    /* of n_made: those that are shown */
+    size_t text_closed; /* bytes of their text */
     struct pn_sentence *sentences;
     size_t n_sentences, cap_sentences;
     struct pn_open_segment open;
@@ -42,9 +44,10 @@ struct pn_published {
 PN_MUST_CHECK int pn_published_init(struct pn_published *p);
 void pn_published_done(struct pn_published *p);
 /* Appends a segment, its strings copied; without text it is left out. `text` is joined to the one before. It
- * is shown when n_closed = n_made is set. -PN_ENOMEM. */
+ * is shown by pn_published_show(). -PN_ENOMEM. */
 PN_MUST_CHECK int pn_published_close(struct pn_published *p, const struct pn_segment *segment,
                                      struct pn_str text);
+void pn_published_show(struct pn_published *p); /* under mu: all that were made */
 /* Appends a sentence that begins at `start` seconds; its number. -PN_ENOMEM. */
 PN_MUST_CHECK int pn_published_sentence(struct pn_published *p, double start, size_t *ret_index);
 /* A snapshot: segments, sentences, texts, language, duration, final; the rest is the caller's to fill. Any
