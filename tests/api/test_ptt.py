@@ -416,6 +416,7 @@ def test_totals(server):
 # hostile clients
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize(
     "text",
     [
@@ -440,6 +441,7 @@ def test_json_bombs(server, text):
     check(talk(server, conversation), "b19700")
 
 
+@pytest.mark.hostile
 @pytest.mark.parametrize("data", ["A", "AAA=A", "====", "A-_A", "AA A", "音频", "AAAA\n"])
 def test_bad_base64(server, data):
     async def conversation(c):
@@ -453,6 +455,7 @@ def test_bad_base64(server, data):
     check(talk(server, conversation), "m01")
 
 
+@pytest.mark.hostile
 def test_too_long_for_an_answer(server):
     async def conversation(c):
         with pytest.raises(websockets.ConnectionClosed):
@@ -463,6 +466,7 @@ def test_too_long_for_an_answer(server):
     assert talk(server, conversation) == 1009
 
 
+@pytest.mark.hostile
 def test_a_reader_that_does_not_read(server):
     """What it would be told stops at a bound, and so does what is read from it; others do not notice."""
     message = frame(TEXT, json.dumps({"type": "x" * 50}).encode()) * 100
