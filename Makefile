@@ -61,6 +61,9 @@ bench-paraformer: build-bench ## measure Paraformer of true size: speed beside O
 	@build-bench/bench/bench_paraformer_live build-models/paraformer/streaming --chunk 0,10,5
 	@build-bench/bench/bench_paraformer_memory build-models/paraformer
 
+bench-live: build-bench ## find how many speakers one server follows, over each protocol (BENCH_ARGS=...)
+	@$(BENCHED) bench/live.sh build-models/paraformer $(BENCH_ARGS)
+
 bench-server: build-bench ## measure the server with a Whisper of base's size under 1, 4 and 16 clients
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && build-bench/bench/random_model base "$$dir/base.bin" 27 && \
 		$(BENCHED) bench/whisper_server.py "$$dir/base.bin" $(BENCH_ARGS)
@@ -81,4 +84,4 @@ clean: ## remove what was built
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-whisper bench-paraformer \
-	bench-server bench-accuracy deb format clean
+	bench-live bench-server bench-accuracy deb format clean
