@@ -82,7 +82,8 @@ struct pn_recognizer_ops {
     void (*step)(struct pn_recognizer *r, int phase, struct pn_stream *const *batch, size_t n);
     /* 0: going on; 1: final result is ready; -PN_E*: failed, text in *err. */
     int (*status)(const struct pn_stream *s, struct pn_err *err);
-    /* An immutable snapshot, partial or final; the caller's to free. */
+    /* An immutable snapshot, partial or final; the caller's to free. -PN_EAGAIN: this one has none before the
+     * end. */
     int (*result)(struct pn_stream *s, struct pn_transcript **ret, struct pn_err *err);
     double (*position)(const struct pn_stream *s); /* seconds of audio recognised so far, for progress */
     void (*close)(struct pn_stream *s);

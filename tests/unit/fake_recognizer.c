@@ -122,6 +122,8 @@ static int status(const struct pn_stream *st, struct pn_err *err)
 static int result(struct pn_stream *st, struct pn_transcript **ret, struct pn_err *err)
 {
     struct fake_stream *s = stream_of(st);
+    if (s->fake->only_final && status(st, NULL) == 0)
+        return pn_fail(err, PN_EAGAIN, "it has not ended");
     if (pn_transcript_new(1 << 16, ret) < 0)
         abort();
     (*ret)->text = pn_arena_printf((*ret)->arena, "%d", atomic_load(&s->done));

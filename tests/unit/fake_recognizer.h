@@ -26,6 +26,7 @@ struct fake {
     pthread_mutex_t mu;
     atomic_bool gated; /* steps wait for `gate` */
     sem_t gate, entered;
+    bool only_final;     /* there is no result before the end */
     int fail_open;       /* open returns it if not 0 */
     int fail_at_samples; /* a stream that was fed more fails */
     int step_us;         /* how long a step sleeps */

@@ -74,6 +74,24 @@ static void test_nothing_said(void **state)
     tear_down();
 }
 
+static void test_no_partial_results(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(1, 1600);
+    fake.only_final = true;
+    talk(&c);
+    assert_int_equal(say(&c, 2 * 4800), 0);
+    wait_for_steps(3);
+    pn_live_finish(c.live);
+    wait_for_end(&c);
+    assert_int_equal(c.last.code, 0);
+    assert_string_equal(c.text, "4800");
+    assert_int_equal(c.n_texts, 1);
+    leave(&c);
+    tear_down();
+}
+
 static void test_faster_than_the_recogniser(void **state)
 {
     (void)state;
@@ -288,6 +306,7 @@ static const struct CMUnitTest TESTS[] = {
     cmocka_unit_test(test_news_come_in_order),
     cmocka_unit_test(test_audio_is_handed_on_in_pieces),
     cmocka_unit_test(test_nothing_said),
+    cmocka_unit_test(test_no_partial_results),
     cmocka_unit_test(test_faster_than_the_recogniser),
     cmocka_unit_test(test_news_wait_to_be_fetched),
     cmocka_unit_test(test_a_model_that_is_being_loaded),

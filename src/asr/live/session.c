@@ -132,7 +132,8 @@ static void measure(struct pn_live *s)
     pn_metric_observe(s->engine->opt.chunk_latency, (double)PN_MAX(late_us, 0) / 1e6);
 }
 
-/* A snapshot, if it shows something new; none while one waits to be fetched. */
+/* A snapshot, if it shows something new; none while one waits to be fetched. Some recognisers have none
+ * before the end. */
 static int take_snapshot(struct pn_live *s, struct pn_err *err)
 {
     pthread_mutex_lock(&s->mu);
@@ -143,6 +144,10 @@ static int take_snapshot(struct pn_live *s, struct pn_err *err)
         return 0;
     struct pn_transcript *t = NULL;
     int r = s->recognizer->ops->result(s->stream, &t, err);
+    if (r == -PN_EAGAIN) {
+        *err = (struct pn_err){ 0 };
+        return 0;
+    }
     if (r < 0)
         return r;
     s->look_us = pn_now_us() + LOOK_US;
