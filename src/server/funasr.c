@@ -20,7 +20,6 @@
 
 enum {
     TRY_AGAIN_LATER = 1013,
-    MESSAGE_TOO_BIG = 1009,
     INTERNAL_ERROR = 1011,
     HOLD_MAX = 1 << 16 /* bytes that are held before the socket is paused */
 };
@@ -41,7 +40,6 @@ struct session {
     struct pn_funasr_settings settings; /* the next input's, and wav_name */
     bool hasty;                         /* sent `Authorization: Bearer; KEY` */
     bool greeted;                       /* a first message has come */
-    size_t message_bytes;               /* of the binary message that arrives */
 
     /* The input's. */
     enum state state;
@@ -439,13 +437,7 @@ static void on_text(struct pn_ws *ws, const char *data, size_t n)
 static void on_binary(struct pn_ws *ws, const char *data, size_t n, bool end)
 {
     struct session *s = pn_ws_state(ws);
-    s->message_bytes += n;
-    if (s->message_bytes > (size_t)s->server->config->max_message_mb << 20) {
-        give_up(s, MESSAGE_TOO_BIG, "the message is too long");
-        return;
-    }
-    if (end)
-        s->message_bytes = 0;
+    (void)end;
     if (s->state == FINISHING && n)
         hold(s, false, data, n);
     else
@@ -477,7 +469,6 @@ static const char *const SUBPROTOCOLS[] = { "binary", NULL };
 
 const struct pn_ws_protocol pn_ws_funasr = { .subprotocols = SUBPROTOCOLS,
                                              .max_text = PN_FUNASR_MESSAGE_MAX,
-                                             .max_binary = SIZE_MAX, /* on_binary() knows better */
                                              .opened = opened,
                                              .text = on_text,
                                              .binary = on_binary,

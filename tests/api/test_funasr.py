@@ -2,11 +2,13 @@
 import array
 import asyncio
 import json
+import ssl
 import subprocess
 import wave
 
 import pytest
 
+from certificates import Authority
 from funasr_readers import (
     PIECE,
     T,
@@ -429,6 +431,21 @@ def test_a_client_that_leaves(server, files):
 def test_any_path_of_the_other_port(server):
     for path in ("/", "/wss/", "/a/b?c=d"):
         assert bare(ask(server.funasr_port, pcm("s01"), path, mode="offline")[0]["text"]) == "打电话给一三八零零"
+
+
+def test_tls(start_server, micro_models, tmp_path):
+    """As FunASR's clients do it: without a look at the certificate."""
+    port = free_port()
+    s = start_server(dict(micro_models, FUNASR_PORT=port), tls=Authority(tmp_path).issue("funasr"))
+    blind = ssl.create_default_context()
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+
+    async def run(port):
+        async with connect(port, scheme="wss", ssl=blind, subprotocols=["binary"]) as ws:
+            return await talk(ws, pcm("s01"), {"mode": "offline"}, piece=10**9)
+
+    for p in (s.port, port):
+        assert bare(asyncio.run(run(p))[0]["text"]) == "打电话给一三八零零"
 
 
 def test_the_root_is_still_a_page(server):
