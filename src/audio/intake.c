@@ -124,7 +124,7 @@ static int resample(struct pn_intake *in, const float *pcm, size_t n, float *out
     int r = 0;
     if (in->sinc)
         r = pn_sinc_take(in->sinc, pcm, n, out + *n_out, &made);
-    else
+    else if (n > 0)
         memcpy(out + *n_out, pcm, n * sizeof(*pcm));
     if (r < 0)
         return r;
