@@ -262,24 +262,23 @@ def test_acknowledgement(server, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_packets_of_any_size(server, mode):
-    for piece in (PIECE + 1, 7777, 10**9):
-        async def run():
-            async with connect(server.port) as ws:
-                return await talk(ws, pcm() + b"\0", {"mode": mode, "itn": False}, piece)
+@pytest.mark.parametrize("piece", [PIECE + 1, 10**9])
+def test_packets_of_any_size(server, mode, piece):
+    async def run():
+        async with connect(server.port) as ws:
+            return await talk(ws, pcm("s01") + b"\0", {"mode": mode, "itn": False}, piece)
 
-        assert text_of(asyncio.run(run())) == TEXT, piece
+    assert text_of(asyncio.run(run())) == "打电话给一三八零零"
 
 
 def test_other_rates(server):
-    at_48k = array.array("h", [v for v in samples("s01") for _ in range(3)])
+    s = samples("s01")
+    at_48k = array.array("h", [v for v in s for _ in range(3)])
     assert bare(ask(server.port, at_48k.tobytes(), mode="offline", audio_fs=48000)[0]["text"]) == "打电话给一三八零零"
-
-    s = samples()
     at_8k = array.array("h", [(a + b) // 2 for a, b in zip(s[::2], s[1::2])])  # too dull for these models' words
     for mode in ("offline", "2pass"):
         m = last(ask(server.port, at_8k.tobytes(), mode=mode, audio_fs=8000))
-        assert 12000 < json.loads(m["timestamp"])[-1][1] < 14200
+        assert 2400 < json.loads(m["timestamp"])[-1][1] < 3400
 
 
 @pytest.fixture(scope="module")
