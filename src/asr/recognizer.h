@@ -61,8 +61,8 @@ struct pn_work {
     int64_t cost_us;     /* a guess of what it adds to the step's time */
     int64_t deadline_us; /* monotonic; the batch is chosen oldest deadline first */
     bool optional;       /* live: nothing is missing without it (a draft); comes after all that is not */
-    /* Live: since when something waits that is not optional, also for threads of the recogniser's own (phase
-     * 0); 0: as `deadline_us`, if there is work. */
+    /* Live: since when something that is not optional is late, also in the hands of threads of the
+     * recogniser's own (phase 0), or when it will be; 0: as `deadline_us`, if there is work. */
     int64_t since_us;
 };
 

@@ -16,6 +16,8 @@ enum {
     INBOX = 45 * PN_SAMPLE_RATE, /* lets a decode child run ahead */
     MAX_BATCH = 64,              /* inner streams in one step */
     STEP_US = 50000,             /* that a stream may add to one */
+    PATIENCE_PART = 4,           /* of an utterance's length, for its final text */
+    PATIENCE_US = 2000000,       /* at most */
     LISTEN_COST_US = 500,
     WRITE_COST_US = 20000
 };
@@ -222,14 +224,23 @@ static struct pn_work through_work(struct pn_pipeline_stream *s)
     return w;
 }
 
-/* Since when the oldest utterance that is complete waits for its text, or the work that is next, whichever is
- * older: inner streams may have threads of their own. */
+/* What is heard whole takes a while by itself: a part of its length is no waiting. */
+static int64_t waits_from(const struct pn_utterance *u)
+{
+    int64_t length_us = pn_stream_us((int64_t)pn_utterance_length(u));
+    return u->due_us + PN_MIN(length_us / PATIENCE_PART, (int64_t)PATIENCE_US);
+}
+
+/* Since when audio waits to be followed, or the text of a complete utterance is late, whichever is older:
+ * inner streams may have threads of their own. */
 static int64_t waits_since(const struct pn_pipeline_stream *s, const struct pn_work *best)
 {
-    int64_t since_us = best->phase != 0 && !best->optional ? best->deadline_us : 0;
+    bool follows = best->phase == PN_PHASE_LISTEN ||
+                   (best->phase >= PN_PHASE_FIRST && s->plan.route == PN_ROUTE_STREAMED);
+    int64_t since_us = follows && best->phase < PN_PHASE_SECOND ? best->deadline_us : 0;
     for (const struct pn_utterance *u = s->first; u && u->state != PN_UTTERANCE_OPEN; u = u->next)
-        if (u->due_us != 0 && (since_us == 0 || u->due_us < since_us))
-            since_us = u->due_us;
+        if (since_us == 0 || waits_from(u) < since_us)
+            since_us = waits_from(u);
     return since_us;
 }
 
