@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""http_bench.py - measures the HTTP side of Pinna on this machine and prints two tables.
+"""http_bench.py - measures the HTTP side of Pinna on this machine and prints three tables.
 
 1. GET /health: requests a second, beside nginx answering as many bytes, by wrk with 64 connections. The two
    take turns, so that other load on the machine falls on both; medians are printed with the extremes. nginx
    gets one worker, as Pinna has one loop.
-2. Uploads: ten of 100 MB at once. Time, growth of the server's memory, and the worst time of a GET /health
+2. The same over TLS.
+3. Uploads: ten of 100 MB at once. Time, growth of the server's memory, and the worst time of a GET /health
    asked every 10 ms meanwhile.
 """
 import argparse
@@ -13,6 +14,7 @@ import os
 import pathlib
 import re
 import socket
+import ssl
 import statistics
 import subprocess
 import tempfile
@@ -41,7 +43,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen {host}:{port};
+        listen {host}:{port}{ssl};
         location = /health {{ return 200 '{body}'; }}
     }}
 }}
@@ -58,7 +60,7 @@ class Server:
 
     def _said_port(self):
         line = self.process.stdout.readline()
-        m = re.search(rb"listening on http://[^ ]*:(\d+)", line)
+        m = re.search(rb"listening on https?://[^ ]*:(\d+)", line)
         if not m:
             raise SystemExit(f"the server did not start: {line!r}, exit code {self.process.wait(10)}")
         return int(m.group(1))
@@ -93,17 +95,29 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start_pinna(folder):
+def make_certificate(folder):
+    """(certificate, key) in PEM, for localhost."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    return cert, key
+
+
+def start_pinna(folder, tls=None, **more):
     settings = {"HOST": HOST, "PORT": "0", "LOG_LEVEL": "error", "PINNA_LOG_FILE": "none", "TMPDIR": str(folder),
-                "PINNA_MAX_UPLOAD_MB": str(2 * UPLOAD_MB)}
+                "PINNA_MAX_UPLOAD_MB": str(2 * UPLOAD_MB), **more}
+    if tls:
+        settings |= {"TLS_CERT": str(tls[0]), "TLS_KEY": str(tls[1])}
     keep = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ}
     return Server([PINNA, "serve"], cwd=folder, env={**keep, **settings})
 
 
-def start_nginx(folder, body):
+def start_nginx(folder, body, tls=None):
     port = free_port()
+    listen = f" ssl;\n        ssl_certificate {tls[0]};\n        ssl_certificate_key {tls[1]}" if tls else ""
     conf = folder / "nginx.conf"
-    conf.write_text(NGINX_CONF.format(folder=folder, host=HOST, port=port, body=body))
+    conf.write_text(NGINX_CONF.format(folder=folder, host=HOST, port=port, body=body, ssl=listen))
     return Server(["/usr/sbin/nginx", "-p", folder, "-e", folder / "error.log", "-c", conf], port=port)
 
 
@@ -116,9 +130,18 @@ def get_health(connection):
     return body
 
 
-def wrk(port, seconds, connections):
+def health_body(server, scheme):
+    """What nginx is to answer, too."""
+    if scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return get_health(http.client.HTTPSConnection(HOST, server.port, timeout=10, context=context)).decode().strip()
+    return get_health(http.client.HTTPConnection(HOST, server.port, timeout=10)).decode().strip()
+
+
+def wrk(scheme, port, seconds, connections):
     out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
-                          f"http://{HOST}:{port}/health"], check=True, capture_output=True, text=True).stdout
+                          f"{scheme}://{HOST}:{port}/health"], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit(out)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
@@ -126,16 +149,16 @@ def wrk(port, seconds, connections):
     return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def measure_rates(servers, rounds, seconds, connections):
+def measure_rates(scheme, servers, args):
     results = {name: [] for name in servers}
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         for name, server in servers.items():
-            results[name].append(wrk(server.port, seconds, connections))
+            results[name].append(wrk(scheme, server.port, args.seconds, args.connections))
     return results
 
 
-def print_rates(results, args):
-    print(f"GET /health, {args.connections} connections, {args.rounds} rounds of {args.seconds} s in turns,"
+def print_rates(scheme, results, args):
+    print(f"GET /health by {scheme}, {args.connections} connections, {args.rounds} rounds of {args.seconds} s in turns,"
           f" load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'':8}{'requests/s':>12}{'lowest':>10}{'highest':>10}{'99 % ms':>10}")
     for name, runs in results.items():
@@ -207,11 +230,10 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pinna-bench-") as name:
         folder = pathlib.Path(name)
+        for scheme, tls in (("http", None), ("https", make_certificate(folder))):
+            with start_pinna(folder, tls) as pinna, start_nginx(folder, health_body(pinna, scheme), tls) as nginx:
+                print_rates(scheme, measure_rates(scheme, {"pinna": pinna, "nginx": nginx}, args), args)
         with start_pinna(folder) as pinna:
-            body = get_health(http.client.HTTPConnection(HOST, pinna.port, timeout=10)).decode().strip()
-            with start_nginx(folder, body) as nginx:
-                print_rates(measure_rates({"pinna": pinna, "nginx": nginx}, args.rounds, args.seconds,
-                                          args.connections), args)
             measure_uploads(pinna, folder)
 
 

@@ -104,8 +104,10 @@ static void open_speech(struct pn_ptt_utterance *u, const struct pn_ptt_start *s
                                              .punctuation = true,
                                              .itn = true } };
     struct pn_err err = { 0 };
-    int retry_ms = 0;
-    int r = pn_speech_open(u->client->ws, &req, on_news, u, &u->speech, &retry_ms, &err);
+    int retry_ms = RETRY_SHED_MS;
+    int r = u->client->draining
+                ? -PN_EFULL
+                : pn_speech_open(u->client->ws, &req, on_news, u, &u->speech, &retry_ms, &err);
     if (r < 0) {
         fail_utterance(u, r, retry_ms, &err);
         u->dropped = true;
@@ -321,6 +323,18 @@ static void on_opened(struct pn_ws *ws, struct pn_request *req)
     pn_buf_done(&b);
 }
 
+/* What is being said ends here; its final is still told. */
+static void on_drain(struct pn_ws *ws)
+{
+    struct pn_ptt *c = pn_ws_state(ws);
+    c->draining = true;
+    if (c->talking) {
+        c->talking->owes_stop = true;
+        stop_talking(c);
+    }
+    pn_ptt_speak(c);
+}
+
 static void on_closed(struct pn_ws *ws)
 {
     struct pn_ptt *c = pn_ws_state(ws);
@@ -336,6 +350,9 @@ static void on_closed(struct pn_ws *ws)
     free(c);
 }
 
-const struct pn_ws_protocol pn_ws_ptt = {
-    .max_text = MAX_TEXT, .opened = on_opened, .text = on_text, .binary = on_binary, .closed = on_closed
-};
+const struct pn_ws_protocol pn_ws_ptt = { .max_text = MAX_TEXT,
+                                          .opened = on_opened,
+                                          .text = on_text,
+                                          .binary = on_binary,
+                                          .drain = on_drain,
+                                          .closed = on_closed };

@@ -51,6 +51,7 @@ struct pn_ptt {
     struct pn_ptt_utterance *first, **tail; /* owned */
     struct pn_ptt_utterance *talking;       /* the last of them, between start and stop; else NULL */
     bool paused;                            /* the socket is: too many wait for their final */
+    bool draining;                          /* the service stops: closed once all finals are told */
     struct pn_buf packet;                   /* the Opus packet that arrives */
 };
 

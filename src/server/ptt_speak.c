@@ -226,6 +226,8 @@ void pn_ptt_speak(struct pn_ptt *c)
         }
     }
     settle_pause(c);
+    if (c->draining && !c->first)
+        pn_ws_close(c->ws, 1001, PN_WS_STOPPING);
 }
 
 struct pn_ptt_utterance *pn_ptt_utterance_free(struct pn_ptt_utterance *u)
