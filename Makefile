@@ -42,6 +42,11 @@ bench: ## measure the HTTP side beside nginx (BENCH_ARGS=... goes to each of the
 	@scripts/build.sh build
 	@bench/http_bench.py $(BENCH_ARGS)
 
+bench-sockets: ## measure many WebSockets, plain and over TLS
+	@scripts/deps.sh build test
+	@scripts/build.sh build-test
+	@bench/tls_sockets.py $(BENCH_ARGS)
+
 build-bench:
 	@scripts/deps.sh build run bench
 	@scripts/build.sh build-bench
@@ -83,5 +88,5 @@ clean: ## remove what was built
 	rm -rf build build-* dist
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-whisper bench-paraformer \
+.PHONY: help deps build run test asan tsan fuzz bench build-bench bench-kernels bench-sockets bench-whisper bench-paraformer \
 	bench-live bench-server bench-accuracy deb format clean
