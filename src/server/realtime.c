@@ -162,7 +162,7 @@ static bool have_take(struct pn_rt *rt, const struct pn_rt_message *m)
 
 static void take_audio(struct pn_rt *rt, const struct pn_rt_message *m, const unsigned char *audio, size_t n)
 {
-    if (n == 0 || rt->blocked || !have_take(rt, m))
+    if (n == 0 || rt->blocked || rt->draining || !have_take(rt, m))
         return;
     if (rt->quiet_us == 0)
         rt->quiet_us = pn_now_us();
@@ -345,11 +345,29 @@ static void tick(struct pn_ws *ws, int64_t now_us)
     pn_rt_say_close(&rt->voice, 1001, "the session has expired");
 }
 
+/* What was said becomes items, and then the session ends. */
+static void drain(struct pn_ws *ws)
+{
+    struct pn_rt *rt = pn_ws_state(ws);
+    if (!rt)
+        return;
+    rt->draining = true;
+    if (rt->take && pn_rt_take_hears_turns(rt->take))
+        pn_rt_take_end(rt->take);
+    else if (rt->take && rt->heard_ms - rt->buffer_ms >= COMMIT_MIN_MS)
+        pn_rt_take_commit(rt->take);
+    else if (rt->take)
+        pn_rt_take_drop(rt->take);
+    if (!rt->takes)
+        pn_rt_say_close(&rt->voice, 1001, PN_WS_STOPPING);
+}
+
 static void closed(struct pn_ws *ws)
 {
     struct pn_rt *rt = pn_ws_state(ws);
     if (!rt)
         return;
+    rt->voice.closed = true;
     while (rt->takes)
         pn_rt_take_free(rt->takes);
     pn_rt_items_done(&rt->items);
@@ -367,4 +385,5 @@ const struct pn_ws_protocol pn_realtime = { .subprotocols = SUBPROTOCOLS,
                                             .text = on_text,
                                             .binary = on_binary,
                                             .tick = tick,
+                                            .drain = drain,
                                             .closed = closed };

@@ -24,9 +24,10 @@ struct pn_rt {
     struct pn_rt_take *takes; /* all that are not over */
     struct pn_rt_take *take;  /* the running one; NULL: none */
     int n_takes;
-    bool crowded; /* so many that the socket is paused */
-    bool blocked; /* audio is thrown away: the settings are such that no stream can be opened */
-    bool renew;   /* the running take has old settings: it ends at the next silence */
+    bool crowded;  /* so many that the socket is paused */
+    bool blocked;  /* audio is thrown away: the settings are such that no stream can be opened */
+    bool draining; /* the service stops: no audio is taken, and with the last take the session ends */
+    bool renew;    /* the running take has old settings: it ends at the next silence */
 
     /* Milliseconds of audio, from the first of the session. */
     double heard_ms;

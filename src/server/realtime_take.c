@@ -345,6 +345,8 @@ void pn_rt_take_free(struct pn_rt_take *t)
     pn_speech_cancel(t->speech);
     pn_transcript_free(t->transcript);
     free(t);
+    if (rt->draining && !rt->takes)
+        pn_rt_say_close(&rt->voice, 1001, PN_WS_STOPPING);
 }
 
 int pn_rt_take_feed(struct pn_rt_take *t, const void *data, size_t n)

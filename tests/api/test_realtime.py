@@ -3,6 +3,7 @@ import asyncio
 import base64
 import json
 import shutil
+import signal
 import time
 import wave
 
@@ -688,6 +689,27 @@ def test_hanging_up_frees_the_stream(server):
         patiently(leave)
     wait_until(lambda: server.fds() <= before, T, "the sockets are gone")
     wait_until(lambda: get(server.port, "/stats").json()["streams"] == 0, T, "the streams are, too")
+
+
+@pytest.mark.parametrize("turns", [None, {"type": "server_vad"}], ids=["client", "server"])
+def test_a_service_that_stops_hears_the_end(start_server, settings, turns):
+    server = start_server({**settings, "PINNA_PUNCTUATION": "off"})
+
+    async def conversation(s):
+        await s.update(turn_detection=turns)
+        await s.append(samples("c03"))
+        await s.send("conversation.item.retrieve", item_id="none")  # answered: all of it was read
+        await s.until("error")
+        server.signal(signal.SIGTERM)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            while True:
+                await s.next()
+        assert closed.value.code == 1001
+        assert s.of(TRANSCRIPTION + "completed")[0]["transcript"].startswith("温度调到二十六")
+
+    talk(server, conversation)
+    assert server.wait() == 0
+    server.stop()
 
 
 # keys for browsers

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing_memory.h"
 #include "server/realtime_items.h"
 #include "server/realtime_message.h"
 #include "server/realtime_secrets.h"
@@ -194,6 +195,30 @@ static void test_wrong_parts_change_nothing(void **state)
     assert_string_equal(settings->model, "m");
 }
 
+static void test_every_allocation_may_fail(void **state)
+{
+    static const char text[] =
+        "{\"type\":\"session.update\",\"session\":{\"input_audio_transcription\":{"
+        "\"model\":\"m\",\"prompt\":\"p\",\"languages\":[\"en\"],\"keywords\":[\"k\"]}}}";
+    int r = -1;
+    (void)state;
+    for (long n = 0, used = 1; r < 0 || used; n++) {
+        struct pn_rt_settings *new = NULL;
+        struct pn_err err = { 0 };
+        pn_fail_allocation = n;
+        r = parse(text);
+        if (r == 0)
+            r = pn_rt_settings_merge(settings, message.session, &new, &wrong, &err);
+        used = pn_fail_allocation < 0;
+        pn_fail_allocation = -1;
+        assert_true(r == 0 || !new);
+        assert_true(r == 0 || refusal.err.text[0] || err.text[0]);
+        pn_rt_settings_free(new);
+    }
+    assert_string_equal(settings->model, "");
+    pn_rt_message_done(&message);
+}
+
 /* ---- the text of items ------------------------------------------------------------------------------- */
 
 struct talk {
@@ -368,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_turn_detection, begin, end),
         cmocka_unit_test_setup_teardown(test_formats, begin, end),
         cmocka_unit_test_setup_teardown(test_wrong_parts_change_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, begin, end),
         cmocka_unit_test(test_early_text_grows_and_gets_its_mark),
         cmocka_unit_test(test_early_text_is_never_taken_back),
         cmocka_unit_test(test_settled_text_comes_by_sentences),
