@@ -1,24 +1,11 @@
 /* ws_handshake.c - the opening handshake of a WebSocket, RFC 6455 section 4.2. Loop thread only. */
+#include "base/ws_handshake.h"
 #include "server/http.h"
 #include "server/request.h"
 #include "server/state.h"
 #include "server/ws.h"
 
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
-
-/* RFC 6455 4.2.2: base64 of the SHA-1 of the key and a fixed text. */
-static bool accept_key(struct pn_str key, char out[32])
-{
-    char text[128];
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    int n = snprintf(text, sizeof(text), "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (int)key.len, key.ptr);
-    if (EVP_Digest(text, (size_t)n, digest, NULL, EVP_sha1(), NULL) != 1)
-        return false;
-    EVP_EncodeBlock((unsigned char *)out, digest, 20);
-    return true;
-}
 
 /* Whether a comma-separated list names `item`, as `same` compares. */
 static bool offers(struct pn_str list, struct pn_str item, bool (*same)(struct pn_str, struct pn_str))
@@ -89,9 +76,9 @@ static void on_upgrade(void *cls, struct MHD_Connection *mhd, void *con_cls, con
 
 enum MHD_Result pn_ws_upgrade(struct pn_request *req)
 {
-    char accept[32];
+    char accept[PN_WS_ACCEPT_LEN + 1];
     req->reply = check_handshake(req);
-    if (!req->reply && !accept_key(pn_request_header(req, "Sec-WebSocket-Key"), accept))
+    if (!req->reply && !pn_ws_accept_of(pn_request_header(req, "Sec-WebSocket-Key"), accept))
         return MHD_NO;
     if (req->reply)
         return pn_http_reply(req);
