@@ -1,7 +1,8 @@
 /* live.c - how many speakers a server follows: people who talk and pause in real time over its protocols, and
  * how long their text takes.
  *
- *     bench_live --url ws://HOST:PORT [--protocol ptt,ptt-binary,funasr,realtime] [--pid PID] [--ca FILE]
+ *     bench_live --url ws://HOST:PORT [--protocol ptt,ptt-binary,funasr,realtime,realtime-vad] [--pid PID]
+ * [--ca FILE]
  *             [--speakers N | --ramp [--most 200] [--over 1.5]] [--seconds 18] [--frame 60] [--talk 8000]
  *             [--pause 1000] [--json]
  *
@@ -41,21 +42,21 @@ struct arguments {
 
 /* ---- audio ---- */
 
-/* Noise in syllables, cut into frames. */
+/* Noise in syllables, cut into frames, and a frame of silence behind them. */
 static struct live_frame *make_frames(int frame_ms, int *ret_n)
 {
     size_t samples = (size_t)frame_ms * PER_MS, n = (size_t)SOURCE_S * 1000 / (size_t)frame_ms;
     float *pcm = malloc(n * samples * sizeof(*pcm));
-    int16_t *s16 = malloc(n * samples * sizeof(*s16));
-    char *base64 = malloc(n * (4 * samples + 8));
-    struct live_frame *frames = calloc(n, sizeof(*frames));
+    int16_t *s16 = calloc((n + 1) * samples, sizeof(*s16));
+    char *base64 = malloc((n + 1) * (4 * samples + 8));
+    struct live_frame *frames = calloc(n + 1, sizeof(*frames));
     if (!pcm || !s16 || !base64 || !frames)
         bench_die("memory", NULL);
     bench_speech(3, pcm, n * samples);
     for (size_t i = 0; i < n * samples; i++)
         s16[i] = (int16_t)lrintf(PN_MAX(PN_MIN(pcm[i], 1.0F), -1.0F) * 32767);
     free(pcm);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i <= n; i++) {
         char *to = base64 + i * (4 * samples + 8);
         int len =
             EVP_EncodeBlock((unsigned char *)to, (unsigned char *)(s16 + i * samples), (int)(2 * samples));
@@ -243,7 +244,8 @@ static void measure_all(const struct arguments *a, struct live_options *opt)
 /* ---- arguments ---- */
 
 static const char USAGE[] =
-    "usage: bench_live --url ws://HOST:PORT [--protocol ptt,ptt-binary,funasr,realtime] [--pid PID] [--ca "
+    "usage: bench_live --url ws://HOST:PORT [--protocol ptt,ptt-binary,funasr,realtime,realtime-vad] [--pid "
+    "PID] [--ca "
     "FILE]\n"
     "        [--speakers N | --ramp [--most 200] [--over 1.5]] [--seconds 18] [--frame 60] [--talk 8000]\n"
     "        [--pause 1000] [--json]\n";
@@ -316,6 +318,7 @@ int main(int argc, char **argv)
     };
     struct live_frame *frames = make_frames(a.frame_ms, &opt.n_frames);
     opt.frames = frames;
+    opt.silence = &frames[opt.n_frames];
     if (!a.json)
         print_machine();
     measure_all(&a, &opt);

@@ -4,7 +4,7 @@
 # default with --ramp --over 1.5 over every protocol.
 #
 # PINNA_BIN, RANDOM_PARAFORMER and BENCH_LIVE name the programs. Settings of the server may be given in the
-# environment; without them it has no detector, no punctuation and no second pass.
+# environment; without them it detects by loudness alone and has no punctuation and no second pass.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,7 +21,7 @@ if [ ! -e "$model/config.yaml" ]; then
     mv "$model.part" "$model"
 fi
 model=$(cd "$model" && pwd)
-[ $# -gt 0 ] || set -- --ramp --over 1.5 --protocol ptt,ptt-binary,funasr,realtime
+[ $# -gt 0 ] || set -- --ramp --over 1.5 --protocol ptt,ptt-binary,funasr,realtime,realtime-vad
 
 work=$(mktemp -d)
 server=
@@ -35,7 +35,7 @@ ulimit -n "$(ulimit -Hn)"
 mkfifo "$work/out"
 (
     cd "$work"
-    export WHISPER_MODEL=$model MODEL_NAME=$model PINNA_VAD=${PINNA_VAD:-off}
+    export WHISPER_MODEL=$model MODEL_NAME=$model PINNA_VAD=${PINNA_VAD:-energy}
     export PINNA_PUNCTUATION=${PINNA_PUNCTUATION:-off} PINNA_FINAL_MODEL=${PINNA_FINAL_MODEL:-off}
     export MAX_CONNECTIONS=${MAX_CONNECTIONS:-5000} LOG_LEVEL=${LOG_LEVEL:-error}
     exec "$pinna" serve --port 0 --host 127.0.0.1 >"$work/out"

@@ -95,11 +95,23 @@ static void funasr_hear(const json_t *m, struct live_answer *ret)
 
 /* ---- OpenAI's Realtime ---- */
 
+static void greet_with(const char *turn_detection, struct pn_buf *out)
+{
+    pn_buf_printf(
+        out,
+        "{\"type\":\"session.update\",\"session\":{\"type\":\"transcription\",\"audio\":{\"input\":{"
+        "\"format\":{\"type\":\"audio/pcm\",\"rate\":16000},\"turn_detection\":%s}}}}",
+        turn_detection);
+}
+
 static void realtime_greet(struct pn_buf *out)
 {
-    pn_buf_puts(out,
-                "{\"type\":\"session.update\",\"session\":{\"type\":\"transcription\",\"audio\":{\"input\":{"
-                "\"format\":{\"type\":\"audio/pcm\",\"rate\":16000},\"turn_detection\":null}}}}");
+    greet_with("null", out);
+}
+
+static void realtime_greet_vad(struct pn_buf *out)
+{
+    greet_with("{\"type\":\"server_vad\",\"silence_duration_ms\":500}", out);
 }
 
 static void realtime_audio(const struct live_frame *f, int64_t timestamp, struct pn_buf *out)
@@ -163,6 +175,8 @@ static const struct live_protocol PROTOCOLS[] = {
     { "ptt-binary", "/ws/asr", true, false, NULL, ptt_start, audio_binary, ptt_stop, hear_ptt_binary },
     { "funasr", "/", true, false, NULL, funasr_start, audio_binary, funasr_stop, hear_funasr },
     { "realtime", "/v1/realtime", false, false, realtime_greet, NULL, realtime_audio, realtime_stop,
+      hear_realtime },
+    { "realtime-vad", "/v1/realtime", false, false, realtime_greet_vad, NULL, realtime_audio, NULL,
       hear_realtime },
 };
 

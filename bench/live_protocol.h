@@ -31,11 +31,11 @@ struct live_protocol {
     void (*greet)(struct pn_buf *out); /* once after connecting; NULL: nothing is said */
     void (*start)(struct pn_buf *out); /* NULL: audio begins an utterance */
     void (*audio)(const struct live_frame *f, int64_t timestamp, struct pn_buf *out);
-    void (*stop)(struct pn_buf *out);
+    void (*stop)(struct pn_buf *out); /* NULL: silence ends it */
     void (*hear)(struct pn_str message, struct live_answer *ret);
 };
 
-/* "ptt", "ptt-binary", "funasr", "realtime"; NULL: none of them. */
+/* "ptt", "ptt-binary", "funasr", "realtime", "realtime-vad"; NULL: none of them. */
 const struct live_protocol *live_protocol_of(const char *name);
 const struct live_protocol *live_protocol_at(size_t i); /* NULL behind the last one */
 

@@ -127,7 +127,7 @@ static void end_all(struct run *r)
         struct live_speaker *s = &r->speakers[i];
         if (s->state == LIVE_TALKING)
             s->n_wanted = s->n_sent + 1;
-        else
+        else if (s->state == LIVE_PAUSING)
             s->due_us = INT64_MAX;
     }
 }

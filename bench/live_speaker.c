@@ -53,23 +53,29 @@ static void begin_utterance(struct live_speaker *s, int64_t now_us)
     s->first_told = s->refused = false;
 }
 
+static void send_audio(struct live_speaker *s, const struct live_frame *f, int64_t timestamp)
+{
+    s->opt->protocol->audio(f, timestamp, &s->message);
+    say(s, !s->opt->protocol->binary);
+    s->due_us += (int64_t)s->opt->frame_ms * MS;
+}
+
 static void send_frame(struct live_speaker *s, int64_t now_us)
 {
     int64_t timestamp = pn_wall_ms();
-    const struct live_frame *f = &s->opt->frames[s->at++ % s->opt->n_frames];
-    s->opt->protocol->audio(f, timestamp, &s->message);
-    say(s, !s->opt->protocol->binary);
+    send_audio(s, &s->opt->frames[s->at++ % s->opt->n_frames], timestamp);
     s->recent[s->n_sent % LIVE_RECENT].timestamp = timestamp;
     s->recent[s->n_sent % LIVE_RECENT].sent_us = now_us;
     s->recent[s->n_sent % LIVE_RECENT].number = s->n_sent;
     s->n_sent++;
-    s->due_us += (int64_t)s->opt->frame_ms * MS;
 }
 
 static void end_utterance(struct live_speaker *s, int64_t now_us)
 {
-    s->opt->protocol->stop(&s->message);
-    say(s, true);
+    if (s->opt->protocol->stop) {
+        s->opt->protocol->stop(&s->message);
+        say(s, true);
+    }
     s->ended_us = now_us;
     s->state = LIVE_WAITING;
 }
@@ -79,17 +85,34 @@ void live_speaker_begin(struct live_speaker *s, int64_t at_us)
     s->due_us = at_us;
 }
 
+/* False: nothing is to be said any more. */
+static bool speak(struct live_speaker *s, int64_t now_us)
+{
+    switch (s->state) {
+    case LIVE_PAUSING:
+        begin_utterance(s, now_us);
+        break;
+    case LIVE_TALKING:
+        break;
+    case LIVE_WAITING:
+        if (s->opt->protocol->stop)
+            return false;
+        send_audio(s, s->opt->silence, pn_wall_ms());
+        return true;
+    case LIVE_GONE:
+        return false;
+    }
+    send_frame(s, now_us);
+    if (s->n_sent == s->n_wanted)
+        end_utterance(s, now_us);
+    return true;
+}
+
 void live_speaker_tick(struct live_speaker *s, int64_t now_us)
 {
     bool said = false;
-    while ((s->state == LIVE_PAUSING || s->state == LIVE_TALKING) && s->due_us <= now_us) {
+    while (s->due_us <= now_us && speak(s, now_us))
         said = true;
-        if (s->state == LIVE_PAUSING)
-            begin_utterance(s, now_us);
-        send_frame(s, now_us);
-        if (s->n_sent == s->n_wanted)
-            end_utterance(s, now_us);
-    }
     if (said)
         live_speaker_run(s);
 }
@@ -112,7 +135,7 @@ static int chunk_end_frame(const struct live_speaker *s, int chunk)
 static int frame_of_chunk(struct live_speaker *s)
 {
     int found = -1;
-    if (s->opt->phase_ms < 0)
+    if (s->opt->phase_ms < 0 || !s->opt->protocol->stop) /* then chunks begin where the server finds speech */
         return -1;
     for (int k = s->next_chunk; chunk_end_frame(s, k) < s->n_sent; k++) {
         found = chunk_end_frame(s, k);

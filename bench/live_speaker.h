@@ -30,6 +30,7 @@ struct live_options {
     int talk_ms, pause_ms;           /* on average; a quarter more or less */
     const struct live_frame *frames; /* of which everybody talks, each from another place on */
     int n_frames;
+    const struct live_frame *silence;
     int phase_ms; /* chunks are complete at k * LIVE_CHUNK_MS + phase_ms of an utterance; -1: not known */
 };
 

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 def test_live(folder):
     env = {**os.environ, "PINNA_BIN": PINNA, "BENCH_LIVE": os.path.join(BENCH, "bench_live"), "TORCH_NUM_THREADS": "1"}
-    names = ["ptt", "ptt-binary", "funasr", "realtime"]
+    names = ["ptt", "ptt-binary", "funasr", "realtime", "realtime-vad"]
     r = subprocess.run(
         [ROOT / "bench" / "live.sh", folder, "--speakers", "2", "--seconds", "2", "--talk", "1000", "--pause", "100"]
         + ["--protocol", ",".join(names), "--json"],
