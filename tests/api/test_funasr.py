@@ -47,6 +47,7 @@ def narrow(start_module_server, micro_models):
     return start_module_server(
         dict(
             micro_models,
+            WHISPER_MODEL="micro",  # for uploads; recordings over sockets are for the model of the second pass
             PINNA_PUNCTUATION="off",
             PINNA_MAX_UPLOAD_MB=1,
             PINNA_MAX_MESSAGE_MB=1,
@@ -433,9 +434,11 @@ def test_any_path_of_the_other_port(server):
 
 
 def test_tls(start_server, micro_models, tmp_path):
-    """As FunASR's clients do it: without a look at the certificate."""
+    """As FunASR's clients do it: without a look at the certificate. And where Sphinx is all there is for recordings,
+    the live model hears them."""
     port = free_port()
-    s = start_server(dict(micro_models, FUNASR_PORT=port), tls=Authority(tmp_path).issue("funasr"))
+    settings = dict(micro_models, FUNASR_PORT=port, WHISPER_MODEL="sphinx", PINNA_FINAL_MODEL="off")
+    s = start_server(settings, tls=Authority(tmp_path).issue("funasr"))
     blind = ssl.create_default_context()
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
 
@@ -444,7 +447,7 @@ def test_tls(start_server, micro_models, tmp_path):
             return await talk(ws, pcm("s01"), {"mode": "offline"}, piece=10**9)
 
     for p in (s.port, port):
-        assert bare(asyncio.run(run(p))[0]["text"]) == "打电话给一三八零零"
+        assert bare(asyncio.run(run(p))[0]["text"]).endswith("电话给一三八零零")
 
 
 def test_the_root_is_still_a_page(server):
