@@ -11,19 +11,20 @@ libraries=(libmicrohttpd-dev libwslay-dev libcurl4-openssl-dev libjansson-dev li
     libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us)
 sample=(curl alsa-utils) # alsa-utils: its spoken clips are the sample
-browser=(chromium chromium-driver python3-selenium fonts-noto-cjk nodejs)
+browser=(chromium chromium-driver python3-selenium fonts-noto-cjk)
 fuzzers=(clang-14 libclang-rt-14-dev)
-yardsticks=(libdnnl-dev libgomp1 python3-torch libopenblas0-pthread python3-onnx nodejs)
-command -v npm >/dev/null || yardsticks+=(npm) # some builds of nodejs bring it and refuse Debian's
+node=(nodejs)
+command -v npm >/dev/null || node+=(npm) # some builds of nodejs bring it and refuse Debian's
+yardsticks=(libdnnl-dev libgomp1 python3-torch libopenblas0-pthread python3-onnx)
 
 packages_of() {
     case $1 in
     build) echo "${compile[@]}" "${libraries[@]}" ;;
     run) echo "${sample[@]}" pocketsphinx-en-us ;;
-    test) echo "${sample[@]}" "${fuzzers[@]}" "${browser[@]}" libcmocka-dev clang-format shellcheck strace ffmpeg zzuf \
+    test) echo "${sample[@]}" "${fuzzers[@]}" "${browser[@]}" "${node[@]}" libcmocka-dev clang-format shellcheck strace ffmpeg zzuf \
         python3 python3-pytest python3-requests python3-websockets python3-aiohttp python3-numpy espeak-ng ;;
     fuzz) echo "${fuzzers[@]}" ;;
-    bench) echo "${sample[@]}" "${yardsticks[@]}" wrk nginx python3 espeak-ng ffmpeg ;;
+    bench) echo "${sample[@]}" "${yardsticks[@]}" "${node[@]}" wrk nginx python3 espeak-ng ffmpeg ;;
     deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev ;;
     *)
         echo "deps.sh: no target '$1' (build, run, test, fuzz, bench, deb)" >&2
