@@ -60,11 +60,12 @@ void pn_handle_root(struct pn_request *req)
     put_str(&j, "mode", "PTT (Push-to-Talk)");
     put_str(&j, "model", live_model_name(s));
     put_str(&j, "device", s->config->device);
+    const char *scheme = s->tls ? "wss" : "ws";
     char endpoint[300];
     if (host.len > 0 && host.len < 256)
-        snprintf(endpoint, sizeof(endpoint), "ws://%.*s/ws/asr", (int)host.len, host.ptr);
+        snprintf(endpoint, sizeof(endpoint), "%s://%.*s/ws/asr", scheme, (int)host.len, host.ptr);
     else
-        snprintf(endpoint, sizeof(endpoint), "ws://%s:%d/ws/asr", s->config->host,
+        snprintf(endpoint, sizeof(endpoint), "%s://%s:%d/ws/asr", scheme, s->config->host,
                  pn_server_port(s, PN_LISTEN_MAIN));
     put_str(&j, "endpoint", endpoint);
     put_str(&j, "status", s->draining ? "stopping" : "running");

@@ -243,6 +243,10 @@ def test_keep_alive(secure):
         assert c.open_still()
 
 
+def test_the_endpoint_is_a_secure_one(secure):
+    assert get(secure.port, "/", tls=secure.tls).json()["endpoint"] == "wss://localhost/ws/asr"
+
+
 def test_pipelining_is_one_answer_and_the_end(secure):
     with Conn(secure.port, T, tls=secure.tls) as c:
         c.send(head("GET", "/health") + head("GET", "/ready"))
