@@ -1,4 +1,5 @@
-"""Hundreds of requests leave memory where the first fifty left it; PINNA_LONG_TESTS=1: a thousand."""
+"""A thousand requests leave memory where the first ones left it. Sphinx takes its time, so it answers seventy, and a
+thousand with PINNA_LONG_TESTS=1."""
 import concurrent.futures
 import os
 import time
@@ -10,12 +11,13 @@ from wire import Conn, upload
 
 pytestmark = pytest.mark.load
 
-WARM_UP, CLIENTS = 50, 4
-TOTAL = 1000 if os.environ.get("PINNA_LONG_TESTS") else 250
+CLIENTS = 4
+SPHINX_TOTAL = 1000 if os.environ.get("PINNA_LONG_TESTS") else 70
 
 
-def test_many_requests(start_server, samples, capsys):
-    s = start_server()
+@pytest.mark.parametrize("model, warm_up, total", [("offline", 200, 1000), ("sphinx", 30, SPHINX_TOTAL)])
+def test_many_requests(start_server, micro_models, samples, capsys, model, warm_up, total):
+    s = start_server(dict(micro_models, WHISPER_MODEL=model))
     clips = [wav_bytes(samples[n][:16000]) for n in SPOKEN]
 
     def client(k, n):
@@ -32,19 +34,19 @@ def test_many_requests(start_server, samples, capsys):
             for f in [pool.submit(client, k, n // CLIENTS + (k < n % CLIENTS)) for k in range(CLIENTS)]:
                 f.result()
 
-    run(WARM_UP)
+    run(warm_up)
     time.sleep(0.5)
     first, fds = s.rss_kb(), s.fds()
     t = time.monotonic()
-    run(TOTAL - WARM_UP)
+    run(total - warm_up)
     took = time.monotonic() - t
     time.sleep(0.5)
     last = s.rss_kb()
     with capsys.disabled():
         print(
-            f"\nRSS {first} kB after {WARM_UP} requests, {last} kB after {TOTAL} "
+            f"\n{model}: RSS {first} kB after {warm_up} requests, {last} kB after {total} "
             f"({(last - first) / first * 100:+.2f} %); "
-            f"{(TOTAL - WARM_UP) / took:.1f} requests/s; descriptors {fds}, {s.fds()}"
+            f"{(total - warm_up) / took:.1f} requests/s; descriptors {fds}, {s.fds()}"
         )
-    assert abs(last - first) <= 0.05 * first
+    assert abs(last - first) <= max(0.05 * first, 3000)
     assert s.fds() <= fds + 2
