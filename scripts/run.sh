@@ -56,6 +56,8 @@ Pinna is listening on port $PORT. Try it with a recording of your own:
 
     curl -F file=@recording.wav $url/transcribe
 
+or with a microphone, in a browser here: http://localhost:$PORT/test
+
 Ctrl-C here stops it.
 END
 
