@@ -9,7 +9,7 @@ import pytest
 
 from certificates import Authority
 from server_process import FACTOR, ROOT
-from test_realtime import TRANSCRIPTION, Overloaded, at_rate, patiently, samples, settings  # noqa: F401  (a fixture)
+from test_realtime import TRANSCRIPTION, Overloaded, at_rate, patiently, samples
 
 SDK = ROOT / "tests" / "sdk"
 FOLDER = ROOT / "build-sdk"
@@ -26,11 +26,11 @@ def sdk():
 
 
 @pytest.fixture(scope="module")
-def seen(sdk, start_module_server, settings, tmp_path_factory):  # noqa: F811
+def seen(sdk, start_module_server, micro_models, tmp_path_factory):
     """What the SDK saw (tests/sdk/realtime.mjs)."""
     folder = tmp_path_factory.mktemp("sdk")
     ca = Authority(folder)
-    server = start_module_server({**settings, "PINNA_PUNCTUATION": "off"}, tls=ca.issue("localhost"))
+    server = start_module_server({**micro_models, "PINNA_PUNCTUATION": "off"}, tls=ca.issue("localhost"))
     clip = folder / "clip.pcm"
     clip.write_bytes(at_rate(samples("c03"), 24000).tobytes())
     env = {

@@ -2,7 +2,6 @@
 import asyncio
 import base64
 import json
-import shutil
 import signal
 import time
 import wave
@@ -29,33 +28,14 @@ def bare(text):
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    for name, model in {
-        "offline": "micro-offline",
-        "streaming": "micro-streaming",
-        "fsmn-vad": "micro-vad",
-        "ct-punc": "rand-punc",
-    }.items():
-        shutil.copytree(DATA / "models" / model, folder / name)
-    return {
-        "MODEL_DIR": folder,
-        "WHISPER_MODEL": "offline",
-        "MODEL_NAME": "streaming",
-        "PINNA_FINAL_MODEL": "offline",
-        "PINNA_PRECISION": "f32",
-    }
-
-
-@pytest.fixture(scope="module")
-def marked(start_module_server, settings):
+def marked(start_module_server, micro_models):
     """Its text has marks, wherever a random model puts them."""
-    return start_module_server(settings)
+    return start_module_server(micro_models)
 
 
 @pytest.fixture(scope="module")
-def server(start_module_server, settings):
-    return start_module_server({**settings, "PINNA_PUNCTUATION": "off"})
+def server(start_module_server, micro_models):
+    return start_module_server({**micro_models, "PINNA_PUNCTUATION": "off"})
 
 
 def samples(name):
@@ -251,8 +231,8 @@ def test_older_dialect(server, how):
     talk(server, conversation, **how)
 
 
-def test_a_session_expires(start_server, settings):
-    server = start_server({**settings, "PINNA_REALTIME_SESSION": 1})
+def test_a_session_expires(start_server, micro_models):
+    server = start_server({**micro_models, "PINNA_REALTIME_SESSION": 1})
 
     async def conversation(s):
         assert (await s.error())["code"] == "session_expired"
@@ -692,8 +672,8 @@ def test_hanging_up_frees_the_stream(server):
 
 
 @pytest.mark.parametrize("turns", [None, {"type": "server_vad"}], ids=["client", "server"])
-def test_a_service_that_stops_hears_the_end(start_server, settings, turns):
-    server = start_server({**settings, "PINNA_PUNCTUATION": "off"})
+def test_a_service_that_stops_hears_the_end(start_server, micro_models, turns):
+    server = start_server({**micro_models, "PINNA_PUNCTUATION": "off"})
 
     async def conversation(s):
         await s.update(turn_detection=turns)

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import re
-import shutil
 import wave
 
 import pytest
@@ -20,7 +19,6 @@ from chromium import Browser, Page  # noqa: E402
 from server_process import ROOT  # noqa: E402
 
 DATA = ROOT / "tests" / "data" / "paraformer"
-MODELS = {"offline": "micro-offline", "streaming": "micro-streaming", "fsmn-vad": "micro-vad"}
 DEGREES = "温度调到26"  # of c03, as it is written
 HELLO = "hello你好"  # of m01
 COMMAND = "打开空调358"  # of v01's first three seconds
@@ -40,17 +38,8 @@ def spoken(result):
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    for name, model in MODELS.items():
-        shutil.copytree(DATA / "models" / model, folder / name)
-    return {
-        "MODEL_DIR": folder,
-        "WHISPER_MODEL": "offline",
-        "MODEL_NAME": "streaming",
-        "PINNA_FINAL_MODEL": "offline",
-        "PINNA_PRECISION": "f32",
-    }
+def settings(micro_models):
+    return {**micro_models, "PINNA_PUNCTUATION": "off"}
 
 
 @pytest.fixture(scope="module")
