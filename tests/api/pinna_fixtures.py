@@ -21,6 +21,7 @@ from wire import get, wait_until
 ALSA = pathlib.Path("/usr/share/sounds/alsa")
 DATA = ROOT / "tests" / "data"
 JFK = ROOT.parent / "shared" / "fixtures" / "audio"
+SPHINX = {"WHISPER_MODEL": "sphinx", "MODEL_NAME": "sphinx"}
 SPOKEN = (
     "Front_Center",
     "Front_Left",
@@ -53,18 +54,26 @@ def pinna():
 
 
 @pytest.fixture(scope="session")
-def server(pinna):
+def server(pinna, small_model):
     """The server that most tests share."""
-    s = Server()
+    s = Server(small_model)
     yield s
     s.stop()
 
 
-def starter():
+@pytest.fixture(scope="session")
+def sphinx_server(pinna):
+    """One that knows English and takes its time over it."""
+    s = Server(SPHINX)
+    yield s
+    s.stop()
+
+
+def starter(defaults):
     mine = []
 
     def start(env=None, args=(), files=None, tls=None):
-        mine.append(Server(env, args, files, tls))
+        mine.append(Server({**defaults, **(env or {})}, args, files, tls))
         return mine[-1]
 
     yield start
@@ -74,14 +83,14 @@ def starter():
 
 
 @pytest.fixture
-def start_server(pinna):
+def start_server(pinna, small_model):
     """Starts servers with settings of their own; stops those that a test left running."""
-    yield from starter()
+    yield from starter(small_model)
 
 
 @pytest.fixture(scope="module")
-def start_module_server(pinna):
-    yield from starter()
+def start_module_server(pinna, small_model):
+    yield from starter(small_model)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +107,9 @@ def target(start_module_server):
 
 
 @pytest.fixture(scope="session")
-def slow_bodies(pinna):
+def slow_bodies(pinna, small_model):
     """Uploads below and above PINNA_BODY_MIN_RATE; call it for what became of them (40 s)."""
-    s = Server({"PINNA_BODY_MIN_RATE": 1024})
+    s = Server({**small_model, "PINNA_BODY_MIN_RATE": 1024})
     first = (
         b"POST /transcribe HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         b"Content-Length: 10000000\r\n\r\n--b\r\nConte"
@@ -139,6 +148,16 @@ def servers_are_well():
     yield
     for s in list(server_process.running):
         s.check()
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory):
+    """Settings of servers whose words do not matter: a model that answers within milliseconds. It takes the
+    English clips for Mandarin, always in the same way."""
+    folder = tmp_path_factory.mktemp("small")
+    for name in ("offline", "streaming"):
+        shutil.copytree(DATA / "paraformer" / "models" / f"micro-{name}", folder / name)
+    return {"MODEL_DIR": folder, "WHISPER_MODEL": "offline", "MODEL_NAME": "streaming"}
 
 
 @pytest.fixture(scope="session")

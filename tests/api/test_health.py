@@ -11,7 +11,7 @@ import time
 import prometheus
 import pytest
 
-from pinna_fixtures import for_a_child
+from pinna_fixtures import SPHINX, for_a_child
 from server_process import FACTOR, PINNA
 from wire import Conn, check_error, form_type, get, head, multipart, Part, request, upload, wait_until
 
@@ -38,7 +38,7 @@ def test_root(server):
     assert body["mode"] == "PTT (Push-to-Talk)"
     assert body["status"] == "running"
     assert body["device"] == "cpu"
-    assert body["model"] == "sphinx"
+    assert body["model"] == "streaming"
     assert body["endpoint"].startswith("ws://") and body["endpoint"].endswith("/ws/asr")
     version = subprocess.run([PINNA, "--version"], capture_output=True, text=True, check=True).stdout
     assert body["version"] in version
@@ -108,9 +108,9 @@ def test_metrics_count_every_answer(server, speech):
         audio = m["whisper_audio_duration_seconds"]
         seconds = sum(v for (n, _), v in audio.samples.items() if n.endswith("_sum"))
         return (
-            m["whisper_transcription_total"].total(model="sphinx", language="en"),
-            m["whisper_transcription_duration_seconds"].total(model="sphinx"),
-            audio.total(model="sphinx"),
+            m["whisper_transcription_total"].total(model="offline", language="zh"),
+            m["whisper_transcription_duration_seconds"].total(model="offline"),
+            audio.total(model="offline"),
             seconds,
         )
 
@@ -152,10 +152,10 @@ def begin_jobs(server, clips):
 
 
 def test_sigterm_drains(start_server, many_clips):
-    s = start_server({"TORCH_NUM_THREADS": 1})
+    s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1})
     idle = Conn(s.port, T)
     assert idle.request("GET", "/ready").status == 200
-    jobs = begin_jobs(s, many_clips[:8])
+    jobs = begin_jobs(s, many_clips[:5])
     assert jobs[0].read_response().status == 200  # so all of them have been taken by now
     s.signal(signal.SIGTERM)
     t = time.monotonic()
@@ -182,10 +182,10 @@ def wait_ready_turns(conn, seconds):
 
 
 def test_new_work_is_refused_while_draining(start_server, many_clips, speech):
-    s = start_server({"TORCH_NUM_THREADS": 1})
+    s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1})
     idle = Conn(s.port, T)
     assert idle.request("GET", "/ready").status == 200
-    jobs = begin_jobs(s, many_clips[:8])
+    jobs = begin_jobs(s, many_clips[:5])
     assert jobs[0].read_response().status == 200
     s.signal(signal.SIGTERM)
     wait_ready_turns(idle, 1.0 * FACTOR)
@@ -193,7 +193,7 @@ def test_new_work_is_refused_while_draining(start_server, many_clips, speech):
     check_error(r, 503, code="overloaded")
     assert int(r.header("retry-after")) >= 1
     assert get(s.port, "/health").status == 200 and get(s.port, "/ready").status == 503
-    assert [c.read_response().status for c in jobs[1:]] == [200] * 7
+    assert [c.read_response().status for c in jobs[1:]] == [200] * 4
     assert s.wait() == 0
     s.stop()
 
@@ -211,7 +211,7 @@ def test_idle_connections_do_not_hold_up_the_end(start_server):
 
 
 def test_second_sigterm_ends_at_once(start_server, long_clip):
-    s = start_server({"TORCH_NUM_THREADS": 1})
+    s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1})
     job = begin_jobs(s, [for_a_child(long_clip)])[0]
     wait_until(lambda: len(s.decoders()) >= 2, 10 * FACTOR, "the job runs")
     s.signal(signal.SIGTERM)
@@ -294,18 +294,18 @@ def test_json_log_lines(start_server, speech):
 
 def test_the_log_tells_of_the_fallback_and_the_cage(start_server):
     """The model is a stand-in, and whoever runs it must read how to get another; same for the sandbox."""
-    s = start_server()
+    s = start_server({"WHISPER_MODEL": None, "MODEL_NAME": None, "MODEL_DIR": None})
     for word in ("--model", "docs/models.md", "seccomp", "landlock"):
         wait_until(lambda: word in s.stderr() and word in s.log(), 5 * FACTOR, f"{word} in both logs")
 
 
 def test_no_warning_when_the_model_was_asked_for(start_server):
-    s = start_server({"WHISPER_MODEL": "sphinx", "MODEL_NAME": "sphinx"})
+    s = start_server(SPHINX)
     assert "docs/models.md" not in s.stderr() + s.log()
 
 
-def test_health_answers_while_work_runs(server, many_clips):
-    jobs = begin_jobs(server, many_clips[:6])
+def test_health_answers_while_work_runs(sphinx_server, many_clips):
+    jobs = begin_jobs(sphinx_server, many_clips[:4])
     worst = 0.0
     done = threading.Event()
 
@@ -318,7 +318,7 @@ def test_health_answers_while_work_runs(server, many_clips):
         f = pool.submit(drain)
         while not f.done():
             t = time.monotonic()
-            assert get(server.port, "/health").status == 200
+            assert get(sphinx_server.port, "/health").status == 200
             worst = max(worst, time.monotonic() - t)
             time.sleep(0.01)
         f.result()
