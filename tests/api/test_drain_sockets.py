@@ -1,8 +1,12 @@
 """SIGTERM while people speak: what was said gets its final result, then the sockets are closed with 1001."""
+import asyncio
 import json
 import signal
 import struct
 
+import websockets
+
+from funasr_readers import bare, connect, receive, send_audio, until_final
 from server_process import FACTOR
 from test_ptt import pcm
 from wire import BINARY, CLOSE, TEXT, Ws, frame, wait_until
@@ -44,6 +48,52 @@ def test_finals_before_the_end(start_server, micro_models):
     assert frames[-1]["text"]
     assert "停止录音" in [f.get("message") for f in frames]
     ends(speaker)
+    assert s.wait() == 0
+
+
+async def is_told_why(ws):
+    try:
+        await asyncio.wait_for(ws.recv(), T)
+        raise AssertionError("a message came")
+    except websockets.ConnectionClosed as e:
+        assert (e.rcvd.code, e.rcvd.reason) == (1001, "the service is stopping")
+
+
+def test_funasr_finals_before_the_end(start_server, micro_models):
+    """Live audio ends where it is, a recording may come to its end, and what waits for its answer gets it."""
+    s = start_server(dict(micro_models, PINNA_PUNCTUATION="off"))
+    words, text = pcm("s01"), "打电话给一三八零零"
+    end = json.dumps({"is_speaking": False})
+
+    async def begin(ws, audio, **settings):
+        await ws.send(json.dumps(dict(settings, is_speaking=True, itn=False)))
+        await send_audio(ws, audio)
+
+    async def run():
+        sockets = [await connect(s.port) for _ in range(5)]
+        idle, live, two_pass, recording, queue = sockets
+        await begin(live, words, mode="online")
+        await begin(two_pass, words, mode="2pass")
+        await begin(recording, words[: len(words) // 2], mode="offline")
+        for name in "abc":
+            await begin(queue, words[64000:80000], mode="offline", wav_name=name)
+            await queue.send(end)
+        for ws in sockets:
+            await asyncio.wait_for(await ws.ping(), T)  # what was sent has arrived
+        s.signal(signal.SIGTERM)
+        await is_told_why(idle)
+        await send_audio(recording, words[len(words) // 2 :])
+        await recording.send(end)
+        heard = [await until_final(ws) for ws in (live, two_pass, recording)]
+        answers = [await receive(queue) for _ in "abc"]
+        for ws in sockets[1:]:
+            await is_told_why(ws)
+        return heard, answers
+
+    (live, two_pass, recording), answers = asyncio.run(run())
+    assert bare("".join(m["text"] for m in live)) == text
+    assert bare(two_pass[-1]["text"]) == bare(recording[-1]["text"]) == text
+    assert [(a["wav_name"], a["text"]) for a in answers] == [(n, answers[0]["text"]) for n in "abc"]
     assert s.wait() == 0
 
 

@@ -8,6 +8,7 @@ import wave
 
 import pytest
 
+import prometheus
 from certificates import Authority
 from funasr_readers import (
     PIECE,
@@ -467,3 +468,48 @@ def test_sign_of_life_for_those_who_need_it(server):
 
     hasty = asyncio.run(run({"Authorization": "Bearer; none"}))
     assert bare(hasty["text"]) == "打电话给一三八零零" and hasty["is_final"]
+
+
+# what operators see
+
+
+def told(port):
+    """Of pinna_live_*: what FunASR's clients have added so far; histograms by their observations."""
+    families = prometheus.parse(get(port, "/metrics").body.decode())
+    names = ("connections_total", "utterances_total", "audio_seconds_total", "ignored_messages_total", "errors_total",
+             "first_partial_seconds", "final_seconds")
+    return {n: families[f"pinna_live_{n}"].total(protocol="funasr") for n in names}
+
+
+def test_live_metrics(server):
+    before, seconds = told(server.port), len(pcm("s01")) / 32000
+
+    async def run():
+        async with connect(server.port) as ws:
+            for mode in MODES:
+                await ws.send(json.dumps({"mode": mode}))
+                await send_audio(ws, pcm("s01"))
+                if mode != "offline":
+                    await receive(ws)  # live text before the end
+                await talk(ws, b"")
+            await talk(ws, b"")  # is no utterance, nor is a file
+            await talk(ws, wav("s01").read_bytes(), {"mode": "offline", "wav_format": "wav"})
+            await ws.send("{")
+            await receive(ws)
+            await ws.send(b"nobody hears this")
+            await asyncio.wait_for(await ws.ping(), T)
+        async with connect(server.port) as ws:
+            await ws.send(pcm("s01"))
+            await asyncio.wait_for(await ws.ping(), T)  # and hangs up
+
+    asyncio.run(run())
+    want = {"connections_total": 2, "utterances_total": 4, "audio_seconds_total": 4 * seconds, "ignored_messages_total": 1,
+            "errors_total": 1, "final_seconds": 3}
+
+    def news():
+        return {n: v - before[n] for n, v in told(server.port).items()}
+
+    wait_until(lambda: news()["utterances_total"] >= 4, T, "who hung up is counted")
+    got = news()
+    assert got.pop("first_partial_seconds") in (2, 3)  # perhaps of the one that hung up, too
+    assert got == pytest.approx(want, abs=0.01)
