@@ -99,7 +99,7 @@ if has asan && build asan; then
     unit_and_api asan 'not load' &
 fi
 if has tsan && build tsan; then
-    unit_and_api tsan 'not load and not hostile and not child' &
+    unit_and_api tsan threads &
 fi
 wait
 

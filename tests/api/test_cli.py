@@ -17,7 +17,6 @@ from pinna_fixtures import wav_bytes
 from server_process import FACTOR, PINNA, REPORT, clean_env
 from wire import HOST, SEGMENT_KEYS, get, upload
 
-pytestmark = pytest.mark.child
 
 T = 60 * FACTOR
 

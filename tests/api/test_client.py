@@ -235,6 +235,7 @@ if pytest:
         return Setting(f"ws://127.0.0.1:{server.port}/ws/asr", text=SPOKEN, pace=0.2, timeout=30 * FACTOR)
 
 
+    @pytest.mark.threads
     @pytest.mark.parametrize("name", CHECKS)
     def test_client(setting, name):
         asyncio.run(CHECKS[name](setting))

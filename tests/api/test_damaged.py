@@ -7,7 +7,6 @@ import clips
 from server_process import FACTOR
 from wire import check_error, get, upload
 
-pytestmark = pytest.mark.child
 
 T = 60 * FACTOR
 

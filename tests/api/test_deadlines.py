@@ -142,6 +142,7 @@ def test_three_hundred_slow_heads(hasty):
     wait_until(lambda: hasty.fds() <= fds + 2, 5 * FACTOR, "descriptors are back")
 
 
+@pytest.mark.threads
 def test_deadlines_do_not_touch_work(hasty, speech, many_clips):
     """A job may take longer than every deadline of reading."""
     jobs = []

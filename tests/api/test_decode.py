@@ -18,7 +18,6 @@ import pytest
 import clips
 from server_process import FACTOR, ROOT, SANITIZER
 
-pytestmark = pytest.mark.child
 
 DECODE = os.path.abspath(os.environ.get("PINNA_DECODE", ROOT / "build" / "pinna-decode"))
 ALSA = pathlib.Path("/usr/share/sounds/alsa/Front_Center.wav")

@@ -4,6 +4,7 @@ import json
 import signal
 import struct
 
+import pytest
 import websockets
 
 from funasr_readers import bare, connect, receive, send_audio, until_final
@@ -30,6 +31,7 @@ def ends(w):
     assert w.closes(10 * FACTOR)
 
 
+@pytest.mark.threads
 def test_finals_before_the_end(start_server, micro_models):
     s = start_server(dict(micro_models, PINNA_PUNCTUATION="off"))
     idle, echo, speaker = (Ws(s.port, p, extra=(), timeout=T) for p in ("/ws/asr", "/test/echo", "/ws/asr"))

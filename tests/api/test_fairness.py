@@ -56,6 +56,7 @@ def recognise(server, model, audio):
     return r.json()
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("model", CLIPS)
 def test_a_clip_does_not_wait_for_a_long_file(server, model):
     path, seconds = CLIPS[model], SECONDS[model]
@@ -75,6 +76,7 @@ def test_a_clip_does_not_wait_for_a_long_file(server, model):
     assert len(body["segments"]) > seconds / 30
 
 
+@pytest.mark.threads
 def test_who_leaves_costs_nothing_any_more(server):
     path, seconds = CLIPS["offline"], SECONDS["offline"]
     before = steps(server)

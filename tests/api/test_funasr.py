@@ -98,6 +98,7 @@ def test_page_offline(server):
     assert page.starts == sorted(page.starts) and page.starts[0] > 300
 
 
+@pytest.mark.threads
 def test_page_two_pass(server):
     messages = ask(server.port, pcm(), mode="2pass", itn=False, chunk_size=[5, 10, 5], chunk_interval=10)
     last(messages)
@@ -110,6 +111,7 @@ def test_page_two_pass(server):
     assert bare(page.shown) == TEXT
 
 
+@pytest.mark.threads
 def test_page_online(server):
     messages = ask(server.port, pcm(), mode="online", wav_name="live")
     assert text_of(messages) == TEXT
@@ -147,6 +149,7 @@ def test_sentences(server):
         assert [[s["start"], s["end"]] for s in sents] == [[s["ts_list"][0][0], s["ts_list"][-1][1]] for s in sents]
 
 
+@pytest.mark.threads
 def test_text_comes_while_the_client_talks(server):
     async def run():
         async with connect(server.port) as ws:
@@ -226,6 +229,7 @@ def test_utterances_one_after_the_other(server, mode):
     assert text_of(other) == "九零二七四四六一" and last(other)["wav_name"] == "c"
 
 
+@pytest.mark.threads
 def test_utterances_without_waiting(server):
     """What follows an end message waits for its answer."""
 
@@ -297,6 +301,7 @@ def files(tmp_path_factory):
     }
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("kind", ["wav", "others", "mp3", "m4a"])
 def test_files(server, files, kind):
     messages = ask(server.port, files[kind], mode="offline", wav_format=kind, itn=False)
@@ -410,6 +415,7 @@ def test_no_room(start_server, micro_models):
 # connections
 
 
+@pytest.mark.threads
 def test_a_client_that_leaves(server, files):
     async def run(settings, audio):
         async with connect(server.port) as ws:

@@ -102,6 +102,7 @@ def test_metrics_are_well_formed(server, speech):
     }
 
 
+@pytest.mark.threads
 def test_metrics_count_every_answer(server, speech):
     def three():
         m = metrics(server)
@@ -151,6 +152,7 @@ def begin_jobs(server, clips):
     return conns
 
 
+@pytest.mark.threads
 def test_sigterm_drains(start_server, many_clips):
     s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1})
     idle = Conn(s.port, T)
@@ -210,6 +212,7 @@ def test_idle_connections_do_not_hold_up_the_end(start_server):
     assert time.monotonic() - t < 5 * FACTOR
 
 
+@pytest.mark.threads
 def test_second_sigterm_ends_at_once(start_server, long_clip):
     s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1})
     job = begin_jobs(s, [for_a_child(long_clip)])[0]
@@ -263,6 +266,7 @@ def test_decode_children_die_with_a_killed_server(start_server):
     s.kill()
 
 
+@pytest.mark.threads
 def test_sighup_reopens_the_log(start_server):
     s = start_server({"PINNA_LOG_FORMAT": "json", "LOG_LEVEL": "debug"})
     log = s.folder / "logs" / "asr.log"

@@ -52,6 +52,7 @@ def settled(server, seconds=30):
     wait_until(at_rest, seconds * FACTOR, "the processor is at rest")
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("form", [for_a_child, bytes], ids=["by-children", "plain"])
 def test_twenty_clients_get_their_own_answers(server, many_clips, form):
     many_clips = [form(c) for c in many_clips]
@@ -69,6 +70,7 @@ def test_twenty_clients_get_their_own_answers(server, many_clips, form):
     assert [r.json() for r in together] == alone
 
 
+@pytest.mark.threads
 def test_a_full_queue_refuses(start_server, sphinx_server, many_clips):
     many_clips = many_clips[:10]
     alone = [upload(sphinx_server.port, c, timeout=T).json() for c in many_clips]
@@ -95,6 +97,7 @@ def test_a_full_queue_refuses(start_server, sphinx_server, many_clips):
     assert metric(s, "pinna_refused_total", reason="queue") == len(refused)
 
 
+@pytest.mark.threads
 def test_hang_up_cancels_the_job(start_server, long_clip, speech):
     s = start_server({**SPHINX, "TORCH_NUM_THREADS": 1, "ASR_MAX_CONCURRENT": 1})
     settled(s)
@@ -175,6 +178,7 @@ def test_hang_up_in_the_body_leaves_nothing(start_server, long_clip):
     settled(s)
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("form", [for_a_child, bytes], ids=["by-children", "plain"])
 def test_many_hang_ups_at_every_moment(start_server, speech, form):
     """A client that leaves a little later each time: before, while and after its job runs."""
@@ -220,6 +224,7 @@ def test_killed_decode_child(start_server, long_clip, speech):
     assert upload(s.port, clip, timeout=T).json() == want
 
 
+@pytest.mark.threads
 def test_killed_idle_child(start_server, speech):
     """The one that waits dies: the next upload must not pay for it."""
     s = start_server()
@@ -234,6 +239,7 @@ def test_killed_idle_child(start_server, speech):
     settled(s)
 
 
+@pytest.mark.threads
 def test_all_children_killed_again_and_again(start_server, many_clips):
     """Whatever dies, every request ends with 200 or one clear refusal, and the server lives."""
     s = start_server()
@@ -263,6 +269,7 @@ def test_all_children_killed_again_and_again(start_server, many_clips):
     assert upload(s.port, many_clips[0], timeout=T).status == 200
 
 
+@pytest.mark.threads
 def test_stopped_decode_child(start_server, long_clip, speech):
     """A child that hangs is killed after PINNA_DECODE_STALL; others are served meanwhile."""
     s = start_server({"PINNA_DECODE_STALL": 2})

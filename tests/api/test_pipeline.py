@@ -30,6 +30,7 @@ def ask(server, audio, **fields):
     return r.json()
 
 
+@pytest.mark.threads
 def test_cut_at_pauses(server):
     body = ask(server, clip(), vad="true", punctuation="false")
     assert [s["text"] for s in body["segments"]] == TEXTS
@@ -39,6 +40,7 @@ def test_cut_at_pauses(server):
         assert a["start"] < a["end"] <= b["start"]
 
 
+@pytest.mark.threads
 def test_whole_by_default_and_marked(server):
     body = ask(server, clip())
     assert len(body["segments"]) == 1
@@ -55,6 +57,7 @@ def test_a_streaming_model_for_a_file(server):
     assert [s["text"] for s in body["segments"]] == TEXTS
 
 
+@pytest.mark.threads
 def test_long_audio_is_cut_unasked(server):
     with wave.open(str(DATA / "wav" / "v01.wav")) as w:
         samples = array.array("h", w.readframes(w.getnframes()))

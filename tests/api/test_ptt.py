@@ -109,6 +109,7 @@ def stats(server):
 # formats
 
 
+@pytest.mark.threads
 def test_raw_pcm_in_odd_pieces(server):
     check(talk(server, lambda c: c.utter(pcm("d02"), 4999, binary=True)), "d02")
 
@@ -150,6 +151,7 @@ def opus_packets(name):
     return packets[2:]
 
 
+@pytest.mark.threads
 def test_opus(server):
     async def conversation(c):
         await c.begin(format="opus", sample_rate=48000)
@@ -180,6 +182,7 @@ def test_sentences(server):
     assert [f for f in frames if f["type"] == "status"][0]["message"] == "停止录音"
 
 
+@pytest.mark.threads
 def test_sentences_come_while_it_is_spoken(server):
     async def conversation(c):
         await c.begin(vad=True, interim=False)
@@ -198,6 +201,7 @@ def test_without_partial_results(server):
     assert [f["type"] for f in frames] == ["status", "final"] and frames[-1]["text"] == CLIPS["c03"][1]
 
 
+@pytest.mark.threads
 def test_second_pass_replaces_the_text(start_server, settings):
     """Whisper corrects what Paraformer heard, and writes it in its own way."""
     s = start_server(dict(settings, PINNA_FINAL_MODEL="micro"))
@@ -212,6 +216,7 @@ def test_hotwords(server):
     check(talk(server, lambda c: c.utter(pcm("c03"), hotwords=["温度", "空调"], language="zh")), "c03")
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("model", ["offline", "micro"])
 def test_other_models(server, model):
     """They do not stream: the open utterance is recognised again and again."""
@@ -225,6 +230,7 @@ def test_sphinx(server, samples):
     assert "center" in frames[-1]["text"].lower() and frames[-1]["language"] == "en", frames
 
 
+@pytest.mark.threads
 def test_whisper_is_the_live_model(start_server, settings):
     s = start_server(dict(settings, MODEL_NAME="micro"))
     assert get(s.port, "/").json()["model"] == "micro"
@@ -272,6 +278,7 @@ def test_one_after_the_other(server):
         check(frames, name)
 
 
+@pytest.mark.threads
 def test_everything_at_once(server):
     """Replies come in the order of the commands, and finals in the order of the utterances."""
     names = ["m01", "b19700", "m01"] if SANITIZER else list(CLIPS) * 2  # two cores must keep up
@@ -304,6 +311,7 @@ def test_everything_at_once(server):
     assert n == 2 * len(names)
 
 
+@pytest.mark.threads
 def test_start_drops_what_was_begun(server):
     async def conversation(c):
         await c.begin(interim=False)
@@ -374,6 +382,7 @@ def test_timestamps(server):
 # many
 
 
+@pytest.mark.threads
 def test_nobody_hears_the_others(server):
     async def run():
         async with contextlib.AsyncExitStack() as stack:
@@ -387,6 +396,7 @@ def test_nobody_hears_the_others(server):
         check(frames, name)
 
 
+@pytest.mark.threads
 def test_hanging_up_frees_the_stream(server):
     async def conversation(c):
         await c.begin()
@@ -544,6 +554,7 @@ def test_no_memory_for_another_speaker(start_server, settings):
     assert stats(s)["totals"]["refused"] == 1
 
 
+@pytest.mark.threads
 def test_stopping_the_server_in_mid_word(start_server, settings):
     s = start_server(settings)
 

@@ -15,7 +15,6 @@ import pytest
 from file_server import FileServer
 from server_process import FACTOR, PINNA, REPORT, ROOT, clean_env
 
-pytestmark = pytest.mark.child
 
 T = 60 * FACTOR
 OPENAI_TINY = "/65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"

@@ -249,6 +249,7 @@ def test_a_session_expires(start_server, micro_models):
 DELAYS = {None: TEXTS, "minimal": TEXTS, "low": TEXTS, "medium": SETTLED, "high": SETTLED, "xhigh": SETTLED}
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("delay", few(DELAYS))
 def test_sentences_become_items(server, delay):
     async def conversation(s):
@@ -321,6 +322,7 @@ def test_marks_come_late(marked, delay):
     assert marks
 
 
+@pytest.mark.threads
 def test_early_text_comes_while_somebody_speaks(server):
     async def conversation(s):
         await s.update(turn_detection={"type": "server_vad", "silence_duration_ms": 800})
@@ -343,6 +345,7 @@ def test_semantic_detection_waits_for_silence(server):
     talk(server, conversation)
 
 
+@pytest.mark.threads
 def test_a_commit_ends_a_turn_early(server):
     async def conversation(s):
         await s.update(turn_detection={"type": "server_vad"})
@@ -608,6 +611,7 @@ def test_garbage_is_answered_and_survived(server):
     talk(server, conversation)
 
 
+@pytest.mark.threads
 def test_settings_change_in_mid_stream(server):
     async def conversation(s):
         await s.update(turn_detection=None)
@@ -639,6 +643,7 @@ def test_settings_change_in_mid_stream(server):
     talk(server, conversation)
 
 
+@pytest.mark.threads
 def test_many_short_commits(server):
     async def conversation(s):
         await s.update(turn_detection=None)
@@ -654,6 +659,7 @@ def test_many_short_commits(server):
     talk(server, conversation)
 
 
+@pytest.mark.threads
 def test_hanging_up_frees_the_stream(server):
     async def leave():
         ws = await connect(server)
@@ -671,6 +677,7 @@ def test_hanging_up_frees_the_stream(server):
     wait_until(lambda: get(server.port, "/stats").json()["streams"] == 0, T, "the streams are, too")
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("turns", [None, {"type": "server_vad"}], ids=["client", "server"])
 def test_a_service_that_stops_hears_the_end(start_server, micro_models, turns):
     server = start_server({**micro_models, "PINNA_PUNCTUATION": "off"})

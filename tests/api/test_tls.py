@@ -221,6 +221,7 @@ def test_a_head_that_stalls_after_the_handshake(secure):
         assert c.closes(10 * FACTOR)
 
 
+@pytest.mark.threads
 def test_many_that_stall_do_not_disturb(secure):
     stalled = [socket.create_connection(("127.0.0.1", secure.port)) for _ in range(200)]
     for s in stalled[:100]:
@@ -266,6 +267,7 @@ def test_small_pieces(secure):
         assert c.read_response().status == 200
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("how", ["length", "chunked"])
 def test_a_big_upload_arrives_as_it_was(secure, how):
     """The log has the hash of the file's bytes, which are no audio."""
@@ -285,6 +287,7 @@ def test_a_big_upload_arrives_as_it_was(secure, how):
     wait_until(lambda: f"sha256={hashlib.sha256(data).hexdigest()}" in secure.log(), T, "the log has the hash")
 
 
+@pytest.mark.threads
 def test_an_upload_is_what_it_is_in_plain(secure, server, speech):
     clip = speech["Front_Center"]
     with Conn(secure.port, T, tls=secure.tls) as c:
@@ -293,6 +296,7 @@ def test_an_upload_is_what_it_is_in_plain(secure, server, speech):
     assert over_tls.json() == upload(server.port, clip, timeout=T).json()
 
 
+@pytest.mark.threads
 def test_a_reader_that_takes_its_time(secure):
     """Answers wait in bounded room until they are read."""
     c = Conn(secure.port, T, rcvbuf=4096, tls=secure.tls)
@@ -345,6 +349,7 @@ def start_upload(server, data):
     return c
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_hang_up_cancels_the_job(secure, long_clip, how):
     before = metric(secure, "pinna_transcription_failures_total", reason="cancelled")
@@ -360,6 +365,7 @@ def test_hang_up_cancels_the_job(secure, long_clip, how):
 # WebSockets inside
 
 
+@pytest.mark.threads
 def test_wss(secure):
     with Ws(secure.port, timeout=T, tls=secure.tls) as w:
         w.send(frame(TEXT, "录音".encode()))
@@ -401,6 +407,7 @@ def test_websockets_library(secure):
     asyncio.run(talk())
 
 
+@pytest.mark.threads
 def test_sockets_that_vanish(secure):
     wait_until(lambda: metric(secure, "pinna_tls_connections") == 1, T, "only this one is there")
     fds = secure.fds()
@@ -418,6 +425,7 @@ def test_sockets_that_vanish(secure):
     wait_until(lambda: secure.fds() <= fds, T, f"descriptors are back to {fds}")
 
 
+@pytest.mark.threads
 def test_a_flood_that_is_not_read(secure):
     rss = secure.rss_kb()
     w = Ws(secure.port, timeout=0.5, rcvbuf=4096, tls=secure.tls)
@@ -442,6 +450,7 @@ def serial(server, ca):
         return c.sock.getpeercert()["serialNumber"]
 
 
+@pytest.mark.threads
 def test_reload_on_hangup(secure, ca):
     first = serial(secure, ca)
     old = Conn(secure.port, T, tls=secure.tls)
@@ -514,6 +523,7 @@ def test_one_file_and_one_that_is_over(start_server, ca):
 # the end
 
 
+@pytest.mark.threads
 def test_draining(start_server, ca, speech):
     """Running work is finished and its answer arrives; sockets are closed with 1001; then the program ends."""
     s = start_server({"TORCH_NUM_THREADS": 1}, tls=ca.issue("draining"))

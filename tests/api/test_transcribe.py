@@ -73,6 +73,7 @@ def test_words_are_recognised(sphinx_server, speech):
     assert hits >= 4, f"only {hits} of {len(speech)} clips"
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("path", ["/transcribe", "/transcribe/"])
 def test_both_paths(server, clip, alone, path):
     assert upload(server.port, clip, path, timeout=T).json() == alone
@@ -493,6 +494,7 @@ def test_the_upload_limit_is_a_setting(small):
     check_error(upload(small.port, b"x" * 900_000, timeout=T), 400)
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("size", [(1 << 20) + 200_000, 3 << 20, 40 << 20])
 def test_chunked_overrun(small, size):
     """413 where it can still be said, else a close; never a 200 and never for ever."""
@@ -613,6 +615,7 @@ def test_answers_may_be_read_by_pages_of_other_hosts(server):
         )
 
 
+@pytest.mark.threads
 def test_keep_alive(server, clip, alone):
     """One connection, many requests of all kinds; refusals do not poison it."""
     ids = set()
@@ -663,6 +666,7 @@ def test_unicode_reaches_the_log_as_one_line(start_server):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
 
 
+@pytest.mark.threads
 def test_many_uploads_on_many_connections_at_once(server, speech):
     """Eight different clips at the same time, each with its own answer."""
     want = {n: upload(server.port, c, timeout=T).json() for n, c in speech.items()}

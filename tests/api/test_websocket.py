@@ -371,6 +371,7 @@ def test_flood_of_empty_fragments(echo):
     assert echo.rss_kb() - rss < 16 * 1024 or SANITIZER
 
 
+@pytest.mark.threads
 def test_websockets_that_vanish(echo):
     """Ended by reset in the middle of frames and messages."""
     wait_until(

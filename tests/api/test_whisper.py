@@ -93,6 +93,7 @@ def test_word_times(whisper):
         assert abs(got["probability"] - r["probability"]) <= 5e-3, (got, r)
 
 
+@pytest.mark.threads
 def test_many_at_once_get_what_they_get_alone(whisper):
     names = ["01", "05", "09"] * (2 if SANITIZER else 8)
     alone = {n: ask(whisper, n) for n in set(names)}
@@ -110,6 +111,7 @@ def test_silence_after_speech_is_silent(whisper):
         assert r.status == 200 and r.json()["text"] == "" and r.json()["segments"] == [], r
 
 
+@pytest.mark.threads
 def test_model_of_the_request(whisper, models):
     want = ask(whisper, "01")
     assert ask(whisper, "01", model="micro-two") == want
@@ -202,6 +204,7 @@ def test_every_instruction_set_gives_the_same_text(tmp_path, settings, level):
         assert (p.returncode, p.stdout.strip()) == (0, golden("01")["text"].strip()), (level, precision, p)
 
 
+@pytest.mark.threads
 def test_cancelled_requests_leave_nothing(whisper):
     """Clients that leave in the middle: the server's streams come back, and the next answer is right."""
     body = multipart([Part("file", clip("09"), "clip.wav", "audio/wav")])
@@ -259,6 +262,7 @@ def test_hostile_prompts_and_short_clips(whisper):
     ask(whisper, "05", beam_size="16", best_of="16", **everything)
 
 
+@pytest.mark.threads
 def test_one_model_only_says_so(start_server, settings):
     server = start_server({**settings, "PINNA_MAX_MODELS": "1"})
     r = upload(server.port, clip("01"), fields=[("model", "micro-two")], timeout=T)
