@@ -5,6 +5,7 @@
  * what the file is; so everything behind the samples is walked over, too. */
 #include "audio/wav.h"
 #include "audio/decoder.h"
+#include "audio/wave.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,14 +16,8 @@
 enum {
     EXAMINED = 65536, /* bytes before the samples */
     MAX_CHUNKS = 32,
-    FMT_PLAIN = 16, /* WAVEFORMAT and PCM's bits; WAVEFORMATEX adds a size, WAVEFORMATEXTENSIBLE the rest */
-    FMT_SIZED = 18,
-    FMT_EXTENSIBLE = 40,
-    FORM_PCM = 1,
-    FORM_EXTENSIBLE = 0xFFFE,
-    SPEAKER_CENTER = 4, /* of the mask; other single ones are given other weights in a mix to mono */
+    SPEAKER_CENTER = 4 /* of the mask; other single ones are given other weights in a mix to mono */
 };
-#define SIZE_UNKNOWN 0xFFFFFFFFu
 
 struct walk {
     int fd;
@@ -34,14 +29,6 @@ struct chunk {
     uint32_t id, size;
     int64_t pos, end; /* of its bytes by its own word: `end` may lie beyond the file */
 };
-
-static uint32_t le(const uint8_t *p, int bytes)
-{
-    uint32_t v = 0;
-    for (int i = 0; i < bytes; i++)
-        v |= (uint32_t)p[i] << (8 * i);
-    return v;
-}
 
 static bool read_at(int fd, uint8_t *buf, size_t len, int64_t pos)
 {
@@ -59,12 +46,12 @@ static bool read_at(int fd, uint8_t *buf, size_t len, int64_t pos)
 /* The chunk at w->at, whole or not; an odd one is followed by a byte of padding. */
 static bool next_chunk(struct walk *w, struct chunk *ret)
 {
-    uint8_t head[8];
+    uint8_t head[PN_WAVE_CHUNK_BYTES];
     if (w->n_chunks++ >= MAX_CHUNKS || w->size - w->at < (int64_t)sizeof(head) ||
         !read_at(w->fd, head, sizeof(head), w->at))
         return false;
-    ret->id = le(head, 4);
-    ret->size = le(head + 4, 4);
+    ret->id = pn_wave_le(head, 4);
+    ret->size = pn_wave_le(head + 4, 4);
     ret->pos = w->at + (int64_t)sizeof(head);
     ret->end = ret->pos + ret->size;
     w->at = ret->end + (ret->size & 1);
@@ -85,29 +72,29 @@ static bool harmless(const struct walk *w, const struct chunk *c)
     return c->end <= w->size && (c->id != ID('L', 'I', 'S', 'T') || c->size >= 4);
 }
 
-static bool extension_fits(const uint8_t fmt[FMT_EXTENSIBLE])
+static bool extension_fits(const uint8_t fmt[PN_WAVE_FMT_EXTENSIBLE])
 {
-    static const uint8_t PCM[16] = {
-        FORM_PCM, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71
-    };
-    uint32_t speakers = le(fmt + 20, 4);
-    return le(fmt + 16, 2) == FMT_EXTENSIBLE - FMT_SIZED && le(fmt + 18, 2) == 16 &&
-           (speakers == 0 || speakers == SPEAKER_CENTER) && memcmp(fmt + 24, PCM, sizeof(PCM)) == 0;
+    static const uint8_t PCM[16] = { PN_WAVE_PCM, 0, 0, 0,    0, 0,    0x10, 0,
+                                     0x80,        0, 0, 0xAA, 0, 0x38, 0x9B, 0x71 };
+    uint32_t speakers = pn_wave_le(fmt + 20, 4);
+    return pn_wave_le(fmt + 16, 2) == PN_WAVE_FMT_EXTENSIBLE - PN_WAVE_FMT_SIZED &&
+           pn_wave_le(fmt + 18, 2) == 16 && (speakers == 0 || speakers == SPEAKER_CENTER) &&
+           memcmp(fmt + 24, PCM, sizeof(PCM)) == 0;
 }
 
 /* The rate in bytes, at 8, is often wrong and nobody needs it. */
 static bool format_fits(const struct walk *w, const struct chunk *c)
 {
-    uint8_t fmt[FMT_EXTENSIBLE] = { 0 };
-    if ((c->size != FMT_PLAIN && c->size != FMT_SIZED && c->size != FMT_EXTENSIBLE) ||
+    uint8_t fmt[PN_WAVE_FMT_EXTENSIBLE] = { 0 };
+    if ((c->size != PN_WAVE_FMT_PLAIN && c->size != PN_WAVE_FMT_SIZED && c->size != PN_WAVE_FMT_EXTENSIBLE) ||
         !read_at(w->fd, fmt, c->size, c->pos))
         return false;
-    if (le(fmt + 2, 2) != 1 || le(fmt + 4, 4) != PN_SAMPLE_RATE || le(fmt + 12, 2) != 2 ||
-        le(fmt + 14, 2) != 16)
+    if (pn_wave_le(fmt + 2, 2) != 1 || pn_wave_le(fmt + 4, 4) != PN_SAMPLE_RATE ||
+        pn_wave_le(fmt + 12, 2) != 2 || pn_wave_le(fmt + 14, 2) != 16)
         return false;
-    if (c->size == FMT_EXTENSIBLE)
-        return le(fmt, 2) == FORM_EXTENSIBLE && extension_fits(fmt);
-    return le(fmt, 2) == FORM_PCM && le(fmt + 16, 2) == 0;
+    if (c->size == PN_WAVE_FMT_EXTENSIBLE)
+        return pn_wave_le(fmt, 2) == PN_WAVE_EXTENSIBLE && extension_fits(fmt);
+    return pn_wave_le(fmt, 2) == PN_WAVE_PCM && pn_wave_le(fmt + 16, 2) == 0;
 }
 
 /* From w->at to the end of the file. Behind odd samples the libraries look without stepping over the padding:
@@ -127,7 +114,7 @@ static bool tail_fits(struct walk *w, const struct chunk *data)
 /* A recorder that wrote into a pipe could not tell the size; one that was cut off told too much. */
 static bool samples_fit(struct walk *w, const struct chunk *data, bool counted, struct pn_wav *ret)
 {
-    bool told = data->size != 0 && data->size != SIZE_UNKNOWN && data->end <= w->size;
+    bool told = data->size != 0 && data->size != PN_WAVE_SIZE_UNKNOWN && data->end <= w->size;
     int64_t len = ((told ? data->end : w->size) - data->pos) & ~INT64_C(1);
     if (len <= 0 || (told ? !tail_fits(w, data) : counted))
         return false;
@@ -137,10 +124,10 @@ static bool samples_fit(struct walk *w, const struct chunk *data, bool counted, 
 
 bool pn_wav_find(int fd, int64_t size, struct pn_wav *ret)
 {
-    uint8_t head[12];
+    uint8_t head[PN_WAVE_RIFF_BYTES];
     struct walk w = { .fd = fd, .size = size, .at = sizeof(head) };
     if (size < (int64_t)sizeof(head) || !read_at(fd, head, sizeof(head), 0) ||
-        le(head, 4) != ID('R', 'I', 'F', 'F') || le(head + 8, 4) != ID('W', 'A', 'V', 'E'))
+        pn_wave_le(head, 4) != ID('R', 'I', 'F', 'F') || pn_wave_le(head + 8, 4) != ID('W', 'A', 'V', 'E'))
         return false;
     bool formatted = false, counted = false;
     struct chunk c;

@@ -1,39 +1,18 @@
 /* wav_head.c - see wav_head.h. */
 #include "audio/wav_head.h"
+#include "audio/wave.h"
 
 #include <string.h>
-
-enum {
-    RIFF_BYTES = 12,
-    CHUNK_BYTES = 8,
-    FMT_MIN = 16,
-    FMT_EXTENSIBLE = 40,
-    FORM_PCM = 1,
-    FORM_FLOAT = 3,
-    FORM_ALAW = 6,
-    FORM_ULAW = 7,
-    FORM_EXTENSIBLE = 0xFFFE, /* the form lies in the extension, before a fixed tail */
-    FORM_AT = 24
-};
-#define SIZE_UNKNOWN 0xFFFFFFFFu
-
-static uint32_t le(const char *p, int bytes)
-{
-    uint32_t v = 0;
-    for (int i = 0; i < bytes; i++)
-        v |= (uint32_t)(unsigned char)p[i] << (8 * i);
-    return v;
-}
 
 static int sample_format(uint32_t form, uint32_t bits, uint32_t channels, enum pn_intake_format *ret)
 {
     static const struct {
         uint32_t form, bits, channels; /* at most */
         enum pn_intake_format format;
-    } KNOWN[] = { { FORM_PCM, 16, PN_WAV_CHANNELS_MAX, PN_INTAKE_S16LE },
-                  { FORM_FLOAT, 32, PN_WAV_CHANNELS_MAX, PN_INTAKE_F32LE },
-                  { FORM_ULAW, 8, 1, PN_INTAKE_ULAW },
-                  { FORM_ALAW, 8, 1, PN_INTAKE_ALAW } };
+    } KNOWN[] = { { PN_WAVE_PCM, 16, PN_WAV_CHANNELS_MAX, PN_INTAKE_S16LE },
+                  { PN_WAVE_FLOAT, 32, PN_WAV_CHANNELS_MAX, PN_INTAKE_F32LE },
+                  { PN_WAVE_ULAW, 8, 1, PN_INTAKE_ULAW },
+                  { PN_WAVE_ALAW, 8, 1, PN_INTAKE_ALAW } };
     for (size_t i = 0; i < PN_ARRAY_LEN(KNOWN); i++)
         if (form == KNOWN[i].form && bits == KNOWN[i].bits && channels >= 1 &&
             channels <= KNOWN[i].channels) {
@@ -45,11 +24,12 @@ static int sample_format(uint32_t form, uint32_t bits, uint32_t channels, enum p
 
 static int read_format(const char *fmt, uint32_t len, struct pn_wav_head *h, struct pn_err *err)
 {
-    if (len < FMT_MIN)
+    if (len < PN_WAVE_FMT_PLAIN)
         return pn_fail(err, PN_EFORMAT, "the WAV header is damaged");
-    uint32_t form = le(fmt, 2), channels = le(fmt + 2, 2), rate = le(fmt + 4, 4), bits = le(fmt + 14, 2);
-    if (form == FORM_EXTENSIBLE && len >= FMT_EXTENSIBLE)
-        form = le(fmt + FORM_AT, 2);
+    uint32_t form = pn_wave_le(fmt, 2), channels = pn_wave_le(fmt + 2, 2), rate = pn_wave_le(fmt + 4, 4),
+             bits = pn_wave_le(fmt + 14, 2);
+    if (form == PN_WAVE_EXTENSIBLE && len >= PN_WAVE_FMT_EXTENSIBLE)
+        form = pn_wave_le(fmt + PN_WAVE_FORM_AT, 2);
     if (sample_format(form, bits, channels, &h->format) < 0)
         return pn_fail(err, PN_EUNSUPPORTED,
                        "WAV with %u bits of form %u in %u channels: only 16 bits, 32-bit floating point and "
@@ -66,19 +46,19 @@ static int read_format(const char *fmt, uint32_t len, struct pn_wav_head *h, str
 /* From the first chunk on. */
 static int walk(struct pn_str bytes, struct pn_wav_head *h, struct pn_err *err)
 {
-    for (size_t at = RIFF_BYTES; at + CHUNK_BYTES <= bytes.len;) {
+    for (size_t at = PN_WAVE_RIFF_BYTES; at + PN_WAVE_CHUNK_BYTES <= bytes.len;) {
         const char *c = bytes.ptr + at;
-        uint32_t len = le(c + 4, 4);
-        at += CHUNK_BYTES;
+        uint32_t len = pn_wave_le(c + 4, 4);
+        at += PN_WAVE_CHUNK_BYTES;
         if (memcmp(c, "data", 4) == 0) {
-            h->len = len == 0 || len == SIZE_UNKNOWN ? -1 : (int64_t)len;
+            h->len = len == 0 || len == PN_WAVE_SIZE_UNKNOWN ? -1 : (int64_t)len;
             return h->rate ? (int)at : pn_fail(err, PN_EFORMAT, "the WAV header is damaged");
         }
         if (len > PN_WAV_HEAD_MAX)
             return pn_fail(err, PN_ELIMIT, "the WAV header is too long");
         if (len > bytes.len - at)
             return 0;
-        int r = memcmp(c, "fmt ", 4) == 0 ? read_format(c + CHUNK_BYTES, len, h, err) : 0;
+        int r = memcmp(c, "fmt ", 4) == 0 ? read_format(c + PN_WAVE_CHUNK_BYTES, len, h, err) : 0;
         if (r < 0)
             return r;
         at += len + (len & 1);
@@ -92,7 +72,7 @@ int pn_wav_head(struct pn_str bytes, struct pn_wav_head *ret, struct pn_err *err
     size_t n = PN_MIN(bytes.len, (size_t)4);
     if (n > 0 && memcmp(bytes.ptr, "RIFF", n) != 0)
         return -PN_ENOTFOUND;
-    if (bytes.len < RIFF_BYTES)
+    if (bytes.len < PN_WAVE_RIFF_BYTES)
         return 0;
     if (memcmp(bytes.ptr + 8, "WAVE", 4) != 0)
         return -PN_ENOTFOUND;
