@@ -10,6 +10,7 @@
 
 #include "asr/job_thread.h"
 #include "base/clock.h"
+#include "base/list.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -101,22 +102,6 @@ static void cancel_job(struct pn_transcriber *t, struct pn_job *job)
         pn_job_thread_wake(job->thread);
 }
 
-static void link_job(struct pn_transcriber *t, struct pn_job *job)
-{
-    job->prev = NULL;
-    job->next = t->all;
-    if (t->all)
-        t->all->prev = job;
-    t->all = job;
-}
-
-static void unlink_job(struct pn_transcriber *t, struct pn_job *job)
-{
-    *(job->prev ? &job->prev->next : &t->all) = job->next;
-    if (job->next)
-        job->next->prev = job->prev;
-}
-
 static bool is_full(const struct pn_transcriber *t)
 {
     return t->stats.running >= t->opt.max_concurrent && t->stats.waiting >= t->opt.queue_size;
@@ -138,7 +123,7 @@ static void job_ended(void *ctx, struct pn_job_thread *thread, struct pn_job *jo
     struct pn_transcriber *t = ctx;
     fill_times(job);
     pthread_mutex_lock(&t->mu);
-    unlink_job(t, job); /* from here on cancel does not find it */
+    PN_LIST_REMOVE(t->all, job); /* from here on cancel does not find it */
     t->stats.running -= job->started;
     t->running_large -= job->started && !job->small;
     if (job->result.code == 0)
@@ -236,7 +221,7 @@ int pn_transcriber_submit(struct pn_transcriber *t, const struct pn_job_request 
     if (!full) {
         job->id = ++t->last_id;
         *ret_id = job->id; /* before any thread can call `done` */
-        link_job(t, job);
+        PN_LIST_ADD(t->all, job);
         append_waiting(t, job);
         start_waiting(t);
     }

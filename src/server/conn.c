@@ -5,6 +5,7 @@
 #include "server/conn.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "server/http_head.h"
 #include "server/reply.h"
 #include "server/tally.h"
@@ -39,12 +40,7 @@ struct pn_conns {
 static void release(struct pn_conn *c)
 {
     struct pn_conns *cs = c->owner;
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        cs->list = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
+    PN_LIST_REMOVE(cs->list, c);
     cs->count--;
 }
 
@@ -217,10 +213,7 @@ static struct pn_conn *conn_new(struct pn_conns *cs, int fd, const struct pn_pee
         return NULL;
     *c =
         (struct pn_conn){ .source = { .fd = fd, .ready = conn_ready }, .owner = cs, .fd = fd, .peer = *peer };
-    c->next = cs->list;
-    if (cs->list)
-        cs->list->prev = c;
-    cs->list = c;
+    PN_LIST_ADD(cs->list, c);
     cs->count++;
     return c;
 }

@@ -6,6 +6,7 @@
 #include "server/http.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "server/route.h"
 #include "server/state.h"
@@ -105,10 +106,7 @@ static struct pn_request *request_new(struct pn_server *s, struct MHD_Connection
                                 .content_length = -1 };
     req->conn = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     pn_request_id(req->id);
-    req->next = s->requests;
-    if (s->requests)
-        s->requests->prev = req;
-    s->requests = req;
+    PN_LIST_ADD(s->requests, req);
     s->n_requests++;
     return req;
 }
@@ -118,12 +116,7 @@ static void request_free(struct pn_request *req)
     struct pn_server *s = req->server;
     if (req->route && req->route->done)
         req->route->done(req);
-    if (req->prev)
-        req->prev->next = req->next;
-    else
-        s->requests = req->next;
-    if (req->next)
-        req->next->prev = req->prev;
+    PN_LIST_REMOVE(s->requests, req);
     s->n_requests--;
     pn_reply_free(req->reply);
     struct pn_arena *arena = req->arena; /* holds req, too */

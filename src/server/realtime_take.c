@@ -7,6 +7,7 @@
 
 #include "asr/vad/vad.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "server/speech.h"
 #include "server/state.h"
 
@@ -293,10 +294,8 @@ static int open_speech(struct pn_rt_take *t, const char *hotwords, int *ret_retr
 static void enlist(struct pn_rt_take *t)
 {
     struct pn_rt *rt = t->rt;
-    t->next = rt->takes;
-    if (rt->takes)
-        rt->takes->prev = t;
-    rt->takes = rt->take = t;
+    PN_LIST_ADD(rt->takes, t);
+    rt->take = t;
     if (++rt->n_takes >= TAKES_MAX && !rt->crowded) {
         rt->crowded = true;
         pn_ws_pause(rt->voice.ws);
@@ -328,12 +327,7 @@ int pn_rt_take_open(struct pn_rt *rt, int *ret_retry_ms, struct pn_err *err)
 void pn_rt_take_free(struct pn_rt_take *t)
 {
     struct pn_rt *rt = t->rt;
-    if (t->prev)
-        t->prev->next = t->next;
-    else
-        rt->takes = t->next;
-    if (t->next)
-        t->next->prev = t->prev;
+    PN_LIST_REMOVE(rt->takes, t);
     if (rt->take == t)
         rt->take = NULL;
     if (--rt->n_takes < TAKES_MAX && rt->crowded) {

@@ -2,6 +2,7 @@
 #include "server/tls_link.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "server/reply.h"
 
@@ -51,12 +52,7 @@ static void end(struct pn_tls *t, struct pn_tls_link *l)
     if (l->stage == PN_TLS_DEAD)
         return;
     l->stage = PN_TLS_DEAD;
-    if (l->prev)
-        l->prev->next = l->next;
-    else
-        t->links = l->next;
-    if (l->next)
-        l->next->prev = l->prev;
+    PN_LIST_REMOVE(t->links, l);
     pn_tls_pump_done(&l->pump);
     atomic_fetch_sub_explicit(&t->count, 1, memory_order_relaxed);
     if (l->in_more)
@@ -249,10 +245,7 @@ static struct pn_tls_link *link_new(struct pn_tls *t, int fd, const struct pn_pe
     l->peer = *peer;
     l->pump = (struct pn_tls_pump){ .net_fd = fd, .app_fd = -1 };
     l->deadline_us = t->now_us + t->opt.handshake_timeout_ms * 1000LL;
-    l->next = t->links;
-    if (t->links)
-        t->links->prev = l;
-    t->links = l;
+    PN_LIST_ADD(t->links, l);
     atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
     return l;
 }

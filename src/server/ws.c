@@ -5,6 +5,7 @@
 #include "server/ws.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "server/state.h"
 #include "server/ws_frames.h"
@@ -60,12 +61,7 @@ static void bury(struct pn_source *s)
 static void finish(struct pn_ws *ws)
 {
     struct pn_ws_table *t = ws->table;
-    if (ws->prev)
-        ws->prev->next = ws->next;
-    else
-        t->list = ws->next;
-    if (ws->next)
-        ws->next->prev = ws->prev;
+    PN_LIST_REMOVE(t->list, ws);
     if (!ws->refused) {
         t->count--;
         if (ws->protocol->closed)
@@ -321,10 +317,7 @@ static struct pn_ws *session_new(struct pn_server *s, const struct pn_ws_protoco
 static void enlist(struct pn_ws *ws)
 {
     struct pn_ws_table *t = ws->table;
-    ws->next = t->list;
-    if (t->list)
-        t->list->prev = ws;
-    t->list = ws;
+    PN_LIST_ADD(t->list, ws);
     ws->refused = t->count >= t->opt.max_sessions;
     if (!ws->refused)
         t->count++;

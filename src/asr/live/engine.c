@@ -4,6 +4,7 @@
 #include "asr/live/session.h"
 #include "asr/live/want.h"
 #include "base/clock.h"
+#include "base/list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,10 +128,7 @@ static int link_session(struct pn_live_engine *e, struct pn_live *s, struct pn_e
     } else {
         e->stats.open++;
         e->stats.opened++;
-        s->next = e->first;
-        if (e->first)
-            e->first->prev = s;
-        e->first = s;
+        PN_LIST_ADD(e->first, s);
     }
     pthread_mutex_unlock(&e->mu);
     return r;
@@ -139,9 +137,7 @@ static int link_session(struct pn_live_engine *e, struct pn_live *s, struct pn_e
 static void unlink_session(struct pn_live_engine *e, struct pn_live *s)
 {
     pthread_mutex_lock(&e->mu);
-    *(s->prev ? &s->prev->next : &e->first) = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
+    PN_LIST_REMOVE(e->first, s);
     if (--e->stats.open == 0)
         pthread_cond_signal(&e->gone);
     pthread_mutex_unlock(&e->mu);
