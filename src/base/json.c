@@ -210,3 +210,33 @@ void pn_json_escape(struct pn_buf *out, struct pn_str v)
         v = (struct pn_str){ v.ptr + n, v.len - n };
     }
 }
+
+void pn_json_put_str(struct pn_json *j, const char *key, struct pn_str v)
+{
+    pn_json_key(j, key);
+    pn_json_str(j, v);
+}
+
+void pn_json_put_cstr(struct pn_json *j, const char *key, const char *v)
+{
+    pn_json_key(j, key);
+    pn_json_cstr(j, v);
+}
+
+void pn_json_put_i64(struct pn_json *j, const char *key, int64_t v)
+{
+    pn_json_key(j, key);
+    pn_json_i64(j, v);
+}
+
+void pn_json_put_fixed(struct pn_json *j, const char *key, double v, int decimals)
+{
+    pn_json_key(j, key);
+    pn_json_fixed(j, v, decimals);
+}
+
+void pn_json_put_bool(struct pn_json *j, const char *key, bool v)
+{
+    pn_json_key(j, key);
+    pn_json_bool(j, v);
+}

@@ -29,6 +29,12 @@ void pn_json_f64(struct pn_json *j, double v);
 void pn_json_fixed(struct pn_json *j, double v, int decimals);
 void pn_json_bool(struct pn_json *j, bool v);
 void pn_json_null(struct pn_json *j);
+/* A member of an object: its key and its value. */
+void pn_json_put_str(struct pn_json *j, const char *key, struct pn_str v);
+void pn_json_put_cstr(struct pn_json *j, const char *key, const char *v); /* NULL writes null */
+void pn_json_put_i64(struct pn_json *j, const char *key, int64_t v);
+void pn_json_put_fixed(struct pn_json *j, const char *key, double v, int decimals);
+void pn_json_put_bool(struct pn_json *j, const char *key, bool v);
 /* Just the escaped text between the quotes, for the logger. */
 void pn_json_escape(struct pn_buf *out, struct pn_str v);
 

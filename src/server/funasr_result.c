@@ -13,24 +13,6 @@ struct stamps {
     size_t n;
 };
 
-static void put_cstr(struct pn_json *j, const char *key, const char *v)
-{
-    pn_json_key(j, key);
-    pn_json_cstr(j, v);
-}
-
-static void put_i64(struct pn_json *j, const char *key, int64_t v)
-{
-    pn_json_key(j, key);
-    pn_json_i64(j, v);
-}
-
-static void put_bool(struct pn_json *j, const char *key, bool v)
-{
-    pn_json_key(j, key);
-    pn_json_bool(j, v);
-}
-
 /* ---- times ------------------------------------------------------------------------------------------- */
 
 /* "[[start,end],...]", as a text: that is what readers parse. The last pair again, where the browser page
@@ -46,8 +28,7 @@ static void put_timestamp(struct pn_json *j, struct stamps s, size_t wanted)
     }
     pn_buf_putc(&list, ']');
     if (list.failed == 0) {
-        pn_json_key(j, "timestamp");
-        pn_json_str(j, (struct pn_str){ list.ptr, list.len });
+        pn_json_put_str(j, "timestamp", (struct pn_str){ list.ptr, list.len });
     }
     pn_buf_done(&list);
 }
@@ -81,8 +62,7 @@ static void put_phrase_text(struct pn_json *j, struct stamps s)
             pn_buf_putc(&text, ' ');
         pn_buf_append(&text, start, (size_t)(end - start));
     }
-    pn_json_key(j, "text_seg");
-    pn_json_str(j, (struct pn_str){ text.ptr, text.len });
+    pn_json_put_str(j, "text_seg", (struct pn_str){ text.ptr, text.len });
     pn_buf_done(&text);
 }
 
@@ -90,10 +70,9 @@ static void put_phrase(struct pn_json *j, struct stamps s)
 {
     pn_json_begin_object(j);
     put_phrase_text(j, s);
-    pn_json_key(j, "punc");
-    pn_json_str(j, s.at[s.n - 1].marks);
-    put_i64(j, "start", s.at[0].start_ms);
-    put_i64(j, "end", s.at[s.n - 1].end_ms);
+    pn_json_put_str(j, "punc", s.at[s.n - 1].marks);
+    pn_json_put_i64(j, "start", s.at[0].start_ms);
+    pn_json_put_i64(j, "end", s.at[s.n - 1].end_ms);
     pn_json_key(j, "ts_list");
     pn_json_begin_array(j);
     for (size_t i = 0, n; i < s.n; i += n) {
@@ -138,11 +117,11 @@ static void put_slice(struct pn_json *j, const struct pn_funasr_answer *a)
 {
     if (a->slice == PN_FUNASR_NO_SLICE)
         return;
-    put_i64(j, "slice_type", a->slice);
-    put_i64(j, "index", a->index);
+    pn_json_put_i64(j, "slice_type", a->slice);
+    pn_json_put_i64(j, "index", a->index);
     if (a->slice == PN_FUNASR_ENDED) {
-        put_i64(j, "start_time", llround(a->start * 1000));
-        put_i64(j, "end_time", llround(a->end * 1000));
+        pn_json_put_i64(j, "start_time", llround(a->start * 1000));
+        pn_json_put_i64(j, "end_time", llround(a->end * 1000));
     }
 }
 
@@ -151,15 +130,15 @@ void pn_funasr_answer_write(const struct pn_funasr_answer *a, struct pn_buf *out
     struct pn_json j;
     pn_json_init(&j, out);
     pn_json_begin_object(&j);
-    put_cstr(&j, "mode", a->mode);
+    pn_json_put_cstr(&j, "mode", a->mode);
     pn_json_key(&j, "text");
     pn_json_str(&j, a->text);
-    put_cstr(&j, "wav_name", a->wav_name);
-    put_bool(&j, "is_final", a->is_final);
+    pn_json_put_cstr(&j, "wav_name", a->wav_name);
+    pn_json_put_bool(&j, "is_final", a->is_final);
     put_slice(&j, a);
     put_times(&j, a);
     if (a->error)
-        put_cstr(&j, "error", a->error);
+        pn_json_put_cstr(&j, "error", a->error);
     pn_json_end_object(&j);
 }
 
@@ -168,11 +147,11 @@ void pn_funasr_acknowledge(const char *mode, const char *wav_name, const char *e
     struct pn_json j;
     pn_json_init(&j, out);
     pn_json_begin_object(&j);
-    put_cstr(&j, "mode", mode);
-    put_cstr(&j, "wav_name", wav_name);
-    put_bool(&j, "is_final", error == NULL);
-    put_bool(&j, "is_end", true);
+    pn_json_put_cstr(&j, "mode", mode);
+    pn_json_put_cstr(&j, "wav_name", wav_name);
+    pn_json_put_bool(&j, "is_final", error == NULL);
+    pn_json_put_bool(&j, "is_end", true);
     if (error)
-        put_cstr(&j, "error", error);
+        pn_json_put_cstr(&j, "error", error);
     pn_json_end_object(&j);
 }

@@ -11,34 +11,19 @@ static void begin(struct pn_json *j, struct pn_buf *out, const char *type)
 {
     pn_json_init(j, out);
     pn_json_begin_object(j);
-    pn_json_key(j, "type");
-    pn_json_cstr(j, type);
+    pn_json_put_cstr(j, "type", type);
 }
 
 static void end(struct pn_json *j, int64_t timestamp)
 {
-    pn_json_key(j, "timestamp");
-    pn_json_i64(j, timestamp);
+    pn_json_put_i64(j, "timestamp", timestamp);
     pn_json_end_object(j);
-}
-
-static void put_str(struct pn_json *j, const char *key, struct pn_str v)
-{
-    pn_json_key(j, key);
-    pn_json_str(j, v);
-}
-
-static void put_number(struct pn_json *j, const char *key, double v, int decimals)
-{
-    pn_json_key(j, key);
-    pn_json_fixed(j, v, decimals);
 }
 
 static void put_code(struct pn_json *j, int code, const char *message)
 {
-    pn_json_key(j, "code");
-    pn_json_i64(j, code);
-    put_str(j, "message", pn_str(message));
+    pn_json_put_i64(j, "code", code);
+    pn_json_put_str(j, "message", pn_str(message));
 }
 
 void pn_ptt_write_status(struct pn_buf *out, const char *message, const char *connection_id,
@@ -48,7 +33,7 @@ void pn_ptt_write_status(struct pn_buf *out, const char *message, const char *co
     begin(&j, out, "status");
     put_code(&j, 200, message);
     if (connection_id)
-        put_str(&j, "connection_id", pn_str(connection_id));
+        pn_json_put_str(&j, "connection_id", pn_str(connection_id));
     end(&j, timestamp);
 }
 
@@ -69,15 +54,15 @@ void pn_ptt_write_partial(struct pn_buf *out, const struct pn_ptt_partial *p)
 {
     struct pn_json j;
     begin(&j, out, "result");
-    put_str(&j, "mode", PN_STR("partial"));
-    put_str(&j, "text", p->text);
-    put_str(&j, "full_text", p->full_text);
+    pn_json_put_str(&j, "mode", PN_STR("partial"));
+    pn_json_put_str(&j, "text", p->text);
+    pn_json_put_str(&j, "full_text", p->full_text);
     if (p->sentence) {
         pn_json_key(&j, "sentence");
         pn_json_i64(&j, (int64_t)p->sentence);
     }
-    put_number(&j, "confidence", p->confidence, SCORE_DECIMALS);
-    put_number(&j, "processing_time_ms", p->processing_ms, MS_DECIMALS);
+    pn_json_put_fixed(&j, "confidence", p->confidence, SCORE_DECIMALS);
+    pn_json_put_fixed(&j, "processing_time_ms", p->processing_ms, MS_DECIMALS);
     end(&j, p->timestamp);
 }
 
@@ -109,9 +94,9 @@ static void put_segments(struct pn_json *j, const struct pn_segment *segments, s
     pn_json_begin_array(j);
     for (size_t i = 0; i < n; i++) {
         pn_json_begin_object(j);
-        put_number(j, "start", segments[i].start, TIME_DECIMALS);
-        put_number(j, "end", segments[i].end, TIME_DECIMALS);
-        put_str(j, "text", pn_utf8_strip(pn_str(segments[i].text)));
+        pn_json_put_fixed(j, "start", segments[i].start, TIME_DECIMALS);
+        pn_json_put_fixed(j, "end", segments[i].end, TIME_DECIMALS);
+        pn_json_put_str(j, "text", pn_utf8_strip(pn_str(segments[i].text)));
         pn_json_end_object(j);
     }
     pn_json_end_array(j);
@@ -125,7 +110,7 @@ static size_t put_text(struct pn_json *j, const struct pn_segment *segments, siz
         pn_spoken_join(&b, pn_str(segments[i].text));
     struct pn_str text = pn_utf8_strip((struct pn_str){ b.ptr, b.len });
     size_t characters = count_characters(text);
-    put_str(j, "text", text);
+    pn_json_put_str(j, "text", text);
     if (b.failed && !j->out->failed)
         j->out->failed = b.failed;
     pn_buf_done(&b);
@@ -143,15 +128,15 @@ size_t pn_ptt_write_final(struct pn_buf *out, const struct pn_ptt_final *f)
     begin(&j, out, "final");
     size_t characters = put_text(&j, segments, n);
     put_segments(&j, segments, n);
-    put_str(&j, "language", pn_str(t->language));
+    pn_json_put_str(&j, "language", pn_str(t->language));
     if (f->sentence) {
         pn_json_key(&j, "sentence");
         pn_json_i64(&j, f->sentence - t->sentences + 1);
     }
     pn_json_key(&j, "audio_duration_ms");
     pn_json_i64(&j, f->audio_ms);
-    put_number(&j, "confidence", mean_confidence(segments, n), SCORE_DECIMALS);
-    put_number(&j, "processing_time_ms", f->processing_ms, MS_DECIMALS);
+    pn_json_put_fixed(&j, "confidence", mean_confidence(segments, n), SCORE_DECIMALS);
+    pn_json_put_fixed(&j, "processing_time_ms", f->processing_ms, MS_DECIMALS);
     end(&j, f->timestamp);
     return characters;
 }

@@ -1,18 +1,6 @@
 /* realtime_settings_write.c - a session's settings as JSON, as each dialect has them. */
 #include "server/realtime_settings_impl.h"
 
-static void put(struct pn_json *j, const char *key, const char *text)
-{
-    pn_json_key(j, key);
-    pn_json_cstr(j, text);
-}
-
-static void put_number(struct pn_json *j, const char *key, int64_t v)
-{
-    pn_json_key(j, key);
-    pn_json_i64(j, v);
-}
-
 static void put_list(struct pn_json *j, const char *key, const char *const *list, size_t n)
 {
     pn_json_key(j, key);
@@ -26,14 +14,14 @@ static void write_format(struct pn_json *j, const struct pn_rt_settings *s, bool
 {
     int which = pn_rt_format_index(s->format);
     if (older) {
-        put(j, "input_audio_format", pn_rt_formats[which + 3]);
+        pn_json_put_cstr(j, "input_audio_format", pn_rt_formats[which + 3]);
         return;
     }
     pn_json_key(j, "format");
     pn_json_begin_object(j);
-    put(j, "type", pn_rt_formats[which]);
+    pn_json_put_cstr(j, "type", pn_rt_formats[which]);
     if (which == 0)
-        put_number(j, "rate", s->rate);
+        pn_json_put_i64(j, "rate", s->rate);
     pn_json_end_object(j);
 }
 
@@ -45,7 +33,7 @@ static void write_noise(struct pn_json *j, const struct pn_rt_settings *s, const
         return;
     }
     pn_json_begin_object(j);
-    put(j, "type", s->noise == PN_RT_NOISE_NEAR ? "near_field" : "far_field");
+    pn_json_put_cstr(j, "type", s->noise == PN_RT_NOISE_NEAR ? "near_field" : "far_field");
     pn_json_end_object(j);
 }
 
@@ -54,15 +42,15 @@ static void write_transcription(struct pn_json *j, const struct pn_rt_settings *
 {
     pn_json_key(j, key);
     pn_json_begin_object(j);
-    put(j, "model", *s->model ? s->model : live_model);
-    put(j, "language", *s->language ? s->language : NULL);
-    put(j, "prompt", s->prompt);
+    pn_json_put_cstr(j, "model", *s->model ? s->model : live_model);
+    pn_json_put_cstr(j, "language", *s->language ? s->language : NULL);
+    pn_json_put_cstr(j, "prompt", s->prompt);
     if (s->n_languages)
         put_list(j, "languages", s->languages, s->n_languages);
     if (s->n_keywords)
         put_list(j, "keywords", s->keywords, s->n_keywords);
     if (s->delay != PN_RT_DELAY_UNSET)
-        put(j, "delay", pn_rt_delays[s->delay]);
+        pn_json_put_cstr(j, "delay", pn_rt_delays[s->delay]);
     pn_json_end_object(j);
 }
 
@@ -74,14 +62,14 @@ static void write_turns(struct pn_json *j, const struct pn_rt_turn_detection *t)
         return;
     }
     pn_json_begin_object(j);
-    put(j, "type", pn_rt_detections[t->how]);
+    pn_json_put_cstr(j, "type", pn_rt_detections[t->how]);
     if (t->how == PN_RT_TURNS_SEMANTIC) {
-        put(j, "eagerness", pn_rt_eagernesses[t->eagerness]);
+        pn_json_put_cstr(j, "eagerness", pn_rt_eagernesses[t->eagerness]);
     } else {
         pn_json_key(j, "threshold");
         pn_json_f64(j, t->threshold < 0 ? 0.5 : t->threshold);
-        put_number(j, "prefix_padding_ms", t->prefix_padding_ms);
-        put_number(j, "silence_duration_ms", t->silence_duration_ms);
+        pn_json_put_i64(j, "prefix_padding_ms", t->prefix_padding_ms);
+        pn_json_put_i64(j, "silence_duration_ms", t->silence_duration_ms);
         pn_json_key(j, "idle_timeout_ms");
         if (t->idle_timeout_ms)
             pn_json_i64(j, t->idle_timeout_ms);
@@ -94,9 +82,9 @@ static void write_turns(struct pn_json *j, const struct pn_rt_turn_detection *t)
 static void write_head(struct pn_json *j, const struct pn_rt_settings *s, const struct pn_rt_about *about)
 {
     static const char *const include[] = { "item.input_audio_transcription.logprobs" };
-    put(j, "object", "realtime.transcription_session");
-    put(j, "id", about->id);
-    put_number(j, "expires_at", about->expires_at);
+    pn_json_put_cstr(j, "object", "realtime.transcription_session");
+    pn_json_put_cstr(j, "id", about->id);
+    pn_json_put_i64(j, "expires_at", about->expires_at);
     put_list(j, "include", include, s->logprobs);
 }
 
@@ -113,8 +101,8 @@ static void write_older(struct pn_json *j, const struct pn_rt_settings *s, const
         return;
     pn_json_key(j, "client_secret");
     pn_json_begin_object(j);
-    put(j, "value", about->secret);
-    put_number(j, "expires_at", about->secret_expires_at);
+    pn_json_put_cstr(j, "value", about->secret);
+    pn_json_put_i64(j, "expires_at", about->secret_expires_at);
     pn_json_end_object(j);
 }
 
@@ -125,7 +113,7 @@ void pn_rt_settings_write(struct pn_json *j, const struct pn_rt_settings *s, con
         write_older(j, s, about);
         return;
     }
-    put(j, "type", "transcription");
+    pn_json_put_cstr(j, "type", "transcription");
     write_head(j, s, about);
     pn_json_key(j, "audio");
     pn_json_begin_object(j);

@@ -25,24 +25,6 @@ static void end(struct pn_request *req, int status, struct pn_buf *b, struct pn_
     req->reply = pn_reply_new(status, "application/json", b);
 }
 
-static void put_str(struct pn_json *j, const char *key, const char *v)
-{
-    pn_json_key(j, key);
-    pn_json_cstr(j, v);
-}
-
-static void put_i64(struct pn_json *j, const char *key, int64_t v)
-{
-    pn_json_key(j, key);
-    pn_json_i64(j, v);
-}
-
-static void put_f64(struct pn_json *j, const char *key, double v, int decimals)
-{
-    pn_json_key(j, key);
-    pn_json_fixed(j, v, decimals);
-}
-
 static const char *live_model_name(struct pn_server *s)
 {
     return pn_models_live(s->models)->name;
@@ -55,11 +37,11 @@ void pn_handle_root(struct pn_request *req)
     struct pn_buf b;
     struct pn_json j;
     begin(&b, &j);
-    put_str(&j, "service", "语音实时转录接口");
-    put_str(&j, "version", PINNA_VERSION);
-    put_str(&j, "mode", "PTT (Push-to-Talk)");
-    put_str(&j, "model", live_model_name(s));
-    put_str(&j, "device", s->config->device);
+    pn_json_put_cstr(&j, "service", "语音实时转录接口");
+    pn_json_put_cstr(&j, "version", PINNA_VERSION);
+    pn_json_put_cstr(&j, "mode", "PTT (Push-to-Talk)");
+    pn_json_put_cstr(&j, "model", live_model_name(s));
+    pn_json_put_cstr(&j, "device", s->config->device);
     const char *scheme = s->tls ? "wss" : "ws";
     char endpoint[300];
     if (host.len > 0 && host.len < 256)
@@ -67,8 +49,8 @@ void pn_handle_root(struct pn_request *req)
     else
         snprintf(endpoint, sizeof(endpoint), "%s://%s:%d/ws/asr", scheme, s->config->host,
                  pn_server_port(s, PN_LISTEN_MAIN));
-    put_str(&j, "endpoint", endpoint);
-    put_str(&j, "status", s->draining ? "stopping" : "running");
+    pn_json_put_cstr(&j, "endpoint", endpoint);
+    pn_json_put_cstr(&j, "status", s->draining ? "stopping" : "running");
     end(req, 200, &b, &j);
 }
 
@@ -81,14 +63,14 @@ void pn_handle_health(struct pn_request *req)
     struct pn_buf b;
     struct pn_json j;
     begin(&b, &j);
-    put_str(&j, "status", "healthy");
+    pn_json_put_cstr(&j, "status", "healthy");
     pn_json_key(&j, "model_loaded");
     pn_json_bool(&j, true);
-    put_i64(&j, "active_connections", pn_ws_table_count(s->sockets));
-    put_i64(&j, "max_connections", s->config->max_connections);
-    put_f64(&j, "cpu_usage_percent", s->usage.cpu_percent, 1);
-    put_f64(&j, "memory_usage_percent", s->usage.memory_percent, 1);
-    put_str(&j, "timestamp", now);
+    pn_json_put_i64(&j, "active_connections", pn_ws_table_count(s->sockets));
+    pn_json_put_i64(&j, "max_connections", s->config->max_connections);
+    pn_json_put_fixed(&j, "cpu_usage_percent", s->usage.cpu_percent, 1);
+    pn_json_put_fixed(&j, "memory_usage_percent", s->usage.memory_percent, 1);
+    pn_json_put_cstr(&j, "timestamp", now);
     end(req, 200, &b, &j);
 }
 
@@ -97,7 +79,7 @@ void pn_handle_ready(struct pn_request *req)
     struct pn_buf b;
     struct pn_json j;
     begin(&b, &j);
-    put_str(&j, "status", req->server->draining ? "draining" : "ready");
+    pn_json_put_cstr(&j, "status", req->server->draining ? "draining" : "ready");
     end(req, req->server->draining ? 503 : 200, &b, &j);
     if (req->server->draining)
         pn_reply_header(req->reply, "Retry-After", "5");
@@ -107,9 +89,9 @@ static void put_latency(struct pn_json *j, const char *key, struct pn_metric *hi
 {
     pn_json_key(j, key);
     pn_json_begin_object(j);
-    put_f64(j, "p50", pn_metric_quantile(histogram, 0.5), 3);
-    put_f64(j, "p95", pn_metric_quantile(histogram, 0.95), 3);
-    put_f64(j, "p99", pn_metric_quantile(histogram, 0.99), 3);
+    pn_json_put_fixed(j, "p50", pn_metric_quantile(histogram, 0.5), 3);
+    pn_json_put_fixed(j, "p95", pn_metric_quantile(histogram, 0.95), 3);
+    pn_json_put_fixed(j, "p99", pn_metric_quantile(histogram, 0.99), 3);
     pn_json_end_object(j);
 }
 
@@ -118,16 +100,16 @@ static void put_totals(struct pn_json *j, struct pn_server *s)
     struct pn_transcriber_stats t = pn_transcriber_stats(s->transcriber);
     pn_json_key(j, "totals");
     pn_json_begin_object(j);
-    put_i64(j, "requests", (int64_t)pn_metric_total(s->m.requests));
-    put_i64(j, "transcriptions", (int64_t)pn_metric_total(s->m.transcriptions));
-    put_i64(j, "failures", (int64_t)pn_metric_total(s->m.failures));
-    put_i64(j, "cancelled", (int64_t)t.cancelled);
-    put_i64(j, "refused", (int64_t)pn_metric_total(s->m.refused));
-    put_i64(j, "connections", (int64_t)pn_metric_total(s->m.live_connections));
-    put_i64(j, "utterances", (int64_t)pn_metric_total(s->m.live_utterances));
-    put_i64(j, "errors", (int64_t)pn_metric_total(s->m.live_errors));
-    put_i64(j, "ignored_audio", (int64_t)pn_metric_total(s->m.live_ignored));
-    put_f64(j, "audio_seconds", pn_metric_sum(s->m.audio) + pn_metric_total(s->m.live_audio), 3);
+    pn_json_put_i64(j, "requests", (int64_t)pn_metric_total(s->m.requests));
+    pn_json_put_i64(j, "transcriptions", (int64_t)pn_metric_total(s->m.transcriptions));
+    pn_json_put_i64(j, "failures", (int64_t)pn_metric_total(s->m.failures));
+    pn_json_put_i64(j, "cancelled", (int64_t)t.cancelled);
+    pn_json_put_i64(j, "refused", (int64_t)pn_metric_total(s->m.refused));
+    pn_json_put_i64(j, "connections", (int64_t)pn_metric_total(s->m.live_connections));
+    pn_json_put_i64(j, "utterances", (int64_t)pn_metric_total(s->m.live_utterances));
+    pn_json_put_i64(j, "errors", (int64_t)pn_metric_total(s->m.live_errors));
+    pn_json_put_i64(j, "ignored_audio", (int64_t)pn_metric_total(s->m.live_ignored));
+    pn_json_put_fixed(j, "audio_seconds", pn_metric_sum(s->m.audio) + pn_metric_total(s->m.live_audio), 3);
     pn_json_end_object(j);
 }
 
@@ -140,18 +122,18 @@ void pn_handle_stats(struct pn_request *req)
     struct pn_buf b;
     struct pn_json j;
     begin(&b, &j);
-    put_i64(&j, "active_connections", pn_ws_table_count(s->sockets));
-    put_i64(&j, "max_connections", s->config->max_connections);
-    put_str(&j, "model", live_model_name(s));
-    put_str(&j, "device", s->config->device);
-    put_i64(&j, "sample_rate", PN_SAMPLE_RATE);
-    put_str(&j, "version", PINNA_VERSION);
-    put_i64(&j, "uptime_seconds", (pn_wall_ms() - s->started_ms) / 1000);
-    put_i64(&j, "http_connections", pn_conns_count(s->conns));
-    put_i64(&j, "running", t.running);
-    put_i64(&j, "waiting", t.waiting);
-    put_i64(&j, "streams", sched.streams);
-    put_i64(&j, "memory_rss_bytes", s->usage.rss_bytes);
+    pn_json_put_i64(&j, "active_connections", pn_ws_table_count(s->sockets));
+    pn_json_put_i64(&j, "max_connections", s->config->max_connections);
+    pn_json_put_cstr(&j, "model", live_model_name(s));
+    pn_json_put_cstr(&j, "device", s->config->device);
+    pn_json_put_i64(&j, "sample_rate", PN_SAMPLE_RATE);
+    pn_json_put_cstr(&j, "version", PINNA_VERSION);
+    pn_json_put_i64(&j, "uptime_seconds", (pn_wall_ms() - s->started_ms) / 1000);
+    pn_json_put_i64(&j, "http_connections", pn_conns_count(s->conns));
+    pn_json_put_i64(&j, "running", t.running);
+    pn_json_put_i64(&j, "waiting", t.waiting);
+    pn_json_put_i64(&j, "streams", sched.streams);
+    pn_json_put_i64(&j, "memory_rss_bytes", s->usage.rss_bytes);
     put_totals(&j, s);
     put_latency(&j, "latency_seconds", s->m.duration);
     pn_json_key(&j, "live_latency_seconds");
@@ -163,7 +145,7 @@ void pn_handle_stats(struct pn_request *req)
     pn_json_begin_object(&j);
     pn_json_key(&j, "seccomp");
     pn_json_bool(&j, cage.seccomp);
-    put_i64(&j, "landlock_abi", cage.landlock_abi);
+    pn_json_put_i64(&j, "landlock_abi", cage.landlock_abi);
     pn_json_end_object(&j);
     end(req, 200, &b, &j);
 }

@@ -58,6 +58,22 @@ static void test_nesting_and_commas(void **state)
     json_decref(parsed());
 }
 
+static void test_members(void **state)
+{
+    struct pn_json *j = begin();
+    (void)state;
+    pn_json_begin_object(j);
+    pn_json_put_str(j, "a", (struct pn_str){ "x\"y", 3 });
+    pn_json_put_cstr(j, "b", NULL);
+    pn_json_put_i64(j, "c", -7);
+    pn_json_put_fixed(j, "d", 1.256, 2);
+    pn_json_put_bool(j, "e", true);
+    pn_json_end_object(j);
+    static const char WANT[] = "{\"a\":\"x\\\"y\",\"b\":null,\"c\":-7,\"d\":1.26,\"e\":true}";
+    assert_int_equal(out.buf.len, strlen(WANT));
+    assert_memory_equal(out.buf.ptr, WANT, out.buf.len);
+}
+
 static void test_escapes(void **state)
 {
     pn_json_str(
@@ -153,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_and_commas),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_invalid_utf8_is_replaced),
         cmocka_unit_test(test_f64),
