@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ARENA_MAX ((size_t)4 << 20)
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_MODEL = 3 };
 
 struct fields {
@@ -216,13 +215,5 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
 
 int pn_cmd_listen(int argc, char **argv)
 {
-    struct pn_err err = { 0 };
-    struct pn_arena *arena = NULL;
-    if (pn_arena_new(ARENA_MAX, &arena) < 0)
-        return EXIT_ERROR;
-    int status = run(argc, argv, arena, &err);
-    if (err.code != 0)
-        fprintf(stderr, "pinna listen: %s\n", err.text);
-    pn_arena_free(arena);
-    return status;
+    return pn_cli_run("listen", run, argc, argv);
 }

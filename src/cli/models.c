@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_MAX  ((size_t)4 << 20)
 #define OUTPUT_MAX ((size_t)4 << 20)
 enum { EXIT_USAGE = 2, MULTILINGUAL_VOCABULARY = 51865 };
 
@@ -279,13 +278,5 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
 
 int pn_cmd_models(int argc, char **argv)
 {
-    struct pn_err err = { 0 };
-    struct pn_arena *arena = NULL;
-    if (pn_arena_new(ARENA_MAX, &arena) < 0)
-        return 1;
-    int status = run(argc, argv, arena, &err);
-    if (err.code != 0)
-        fprintf(stderr, "pinna models: %s\n", err.text);
-    pn_arena_free(arena);
-    return status;
+    return pn_cli_run("models", run, argc, argv);
 }

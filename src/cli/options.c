@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ARENA_MAX ((size_t)4 << 20)
+
 struct files {
     const char *yaml, *dotenv;
 };
@@ -138,4 +140,17 @@ int pn_cli_print_help(const char *usage, const struct pn_opt_table *own, bool al
         r = -PN_EIO;
     pn_buf_done(&out);
     return r;
+}
+
+int pn_cli_run(const char *name, pn_cli_command *run, int argc, char **argv)
+{
+    struct pn_err err = { 0 };
+    struct pn_arena *arena = NULL;
+    if (pn_arena_new(ARENA_MAX, &arena) < 0)
+        return 1;
+    int status = run(argc, argv, arena, &err);
+    if (err.code != 0)
+        fprintf(stderr, "pinna %s: %s\n", name, err.text);
+    pn_arena_free(arena);
+    return status;
 }

@@ -19,4 +19,9 @@ PN_MUST_CHECK int pn_cli_options(int argc, char **argv, const struct pn_opt_tabl
  * ones to stdout. `all`: the advanced ones as well. 0 or -PN_EIO. */
 PN_MUST_CHECK int pn_cli_print_help(const char *usage, const struct pn_opt_table *own, bool all);
 
+typedef int pn_cli_command(int argc, char **argv, struct pn_arena *arena, struct pn_err *err);
+/* Runs a subcommand with an arena for its options, and says on stderr what it failed with, if anything. Its
+ * status, or 1 without memory. */
+int pn_cli_run(const char *name, pn_cli_command *run, int argc, char **argv);
+
 #endif

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARENA_MAX ((size_t)4 << 20)
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_MODEL = 3 };
 
 static volatile sig_atomic_t signalled; /* the number of the signal that said stop */
@@ -181,13 +180,5 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
 
 int pn_cmd_pull(int argc, char **argv)
 {
-    struct pn_err err = { 0 };
-    struct pn_arena *arena = NULL;
-    if (pn_arena_new(ARENA_MAX, &arena) < 0)
-        return EXIT_FAILED;
-    int status = run(argc, argv, arena, &err);
-    if (err.code != 0)
-        fprintf(stderr, "pinna pull: %s\n", err.text);
-    pn_arena_free(arena);
-    return status;
+    return pn_cli_run("pull", run, argc, argv);
 }

@@ -19,7 +19,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define ARENA_MAX ((size_t)4 << 20)
 enum { ROW_BUDGET = 4096, EXIT_USAGE = 2, EXIT_MODEL = 3 };
 enum { MAX_CONCURRENT = 8 }; /* files that share the model's steps: more cost memory and gain little */
 
@@ -264,13 +263,5 @@ static int run(int argc, char **argv, struct pn_arena *arena, struct pn_err *err
 
 int pn_cmd_transcribe(int argc, char **argv)
 {
-    struct pn_err err = { 0 };
-    struct pn_arena *arena = NULL;
-    if (pn_arena_new(ARENA_MAX, &arena) < 0)
-        return 1;
-    int status = run(argc, argv, arena, &err);
-    if (err.code != 0)
-        fprintf(stderr, "pinna transcribe: %s\n", err.text);
-    pn_arena_free(arena);
-    return status;
+    return pn_cli_run("transcribe", run, argc, argv);
 }
