@@ -160,6 +160,13 @@ def small_model(tmp_path_factory):
     return {"MODEL_DIR": folder, "WHISPER_MODEL": "offline", "MODEL_NAME": "streaming"}
 
 
+def unpack_whisper(folder):
+    """The small trained Whisper ("micro") and its rank file, as `pinna pull` would leave them."""
+    with gzip.open(DATA / "micro.pt.gz") as packed, open(folder / "micro.pt", "wb") as out:
+        shutil.copyfileobj(packed, out)
+    shutil.copy(DATA / "micro.tiktoken", folder / "multilingual.tiktoken")
+
+
 @pytest.fixture(scope="session")
 def micro_models(tmp_path_factory):
     """Settings of a server with the small trained models of tests/data: a Paraformer that streams for live
@@ -172,9 +179,7 @@ def micro_models(tmp_path_factory):
         "ct-punc": "rand-punc",
     }.items():
         shutil.copytree(DATA / "paraformer" / "models" / model, folder / name)
-    with gzip.open(DATA / "micro.pt.gz") as packed, open(folder / "micro.pt", "wb") as out:
-        shutil.copyfileobj(packed, out)
-    shutil.copy(DATA / "micro.tiktoken", folder / "multilingual.tiktoken")
+    unpack_whisper(folder)
     return {
         "MODEL_DIR": folder,
         "WHISPER_MODEL": "offline",

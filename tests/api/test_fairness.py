@@ -1,7 +1,6 @@
 """A clip that comes while minutes are being recognised, and a client that leaves in the middle of them. How far the
 server is is told by its count of steps, not by time."""
 import concurrent.futures
-import gzip
 import io
 import shutil
 import wave
@@ -9,6 +8,7 @@ import wave
 import pytest
 
 import prometheus
+from pinna_fixtures import unpack_whisper
 from server_process import FACTOR, ROOT, SANITIZER
 from wire import Conn, Part, form_type, get, head, multipart, upload, wait_until
 
@@ -21,9 +21,7 @@ CLIPS = {"offline": DATA / "paraformer/wav/d02.wav", "micro": DATA / "clips/01.w
 @pytest.fixture(scope="module")
 def server(start_module_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    with gzip.open(DATA / "micro.pt.gz") as packed, open(folder / "micro.pt", "wb") as out:
-        shutil.copyfileobj(packed, out)
-    shutil.copy(DATA / "micro.tiktoken", folder / "multilingual.tiktoken")
+    unpack_whisper(folder)
     shutil.copytree(DATA / "paraformer" / "models" / "micro-offline", folder / "offline")
     settings = {"MODEL_DIR": folder, "WHISPER_MODEL": "micro", "MODEL_NAME": "offline", "PINNA_PRECISION": "f32"}
     return start_module_server(settings)

@@ -1,7 +1,6 @@
 """Whisper behind HTTP and on the command line: the small trained model of tests/data, whose answers are known."""
 import array
 import concurrent.futures
-import gzip
 import hashlib
 import json
 import os
@@ -12,7 +11,7 @@ import tempfile
 import pytest
 
 from file_server import FileServer
-from pinna_fixtures import wav_bytes
+from pinna_fixtures import unpack_whisper, wav_bytes
 from server_process import FACTOR, PINNA, ROOT, SANITIZER, clean_env
 from wire import Part, check_error, form_type, get, multipart, request, upload, wait_until
 
@@ -32,10 +31,8 @@ def clip(name):
 def models(tmp_path_factory):
     """A model folder as `pinna pull` would leave it: two names for the small model, and its rank file."""
     folder = tmp_path_factory.mktemp("models")
-    with gzip.open(DATA / "micro.pt.gz") as packed, open(folder / "micro.pt", "wb") as out:
-        shutil.copyfileobj(packed, out)
+    unpack_whisper(folder)
     os.link(folder / "micro.pt", folder / "micro-two.pt")
-    shutil.copy(DATA / "micro.tiktoken", folder / "multilingual.tiktoken")
     return folder
 
 
