@@ -217,7 +217,7 @@ def test_cancelled_requests_leave_nothing(whisper):
 def test_auto_pull_falls_back_loudly(start_server, tmp_path):
     """A server that may download and cannot says so and works all the same."""
     s = start_server(
-        {"MODEL_DIR": tmp_path, "PINNA_AUTO_PULL": "1", "PINNA_MODEL_URL": "http://127.0.0.1:9", "HF_ENDPOINT": "http://127.0.0.1:9"}
+        {"WHISPER_MODEL": "base", "MODEL_DIR": tmp_path, "PINNA_AUTO_PULL": "1", "PINNA_MODEL_URL": "http://127.0.0.1:9", "HF_ENDPOINT": "http://127.0.0.1:9"}
     )
     assert get(s.port, "/").json()["model"] == "sphinx"
     assert "could not be fetched" in s.stderr() and "using sphinx" in s.stderr(), s.stderr()
