@@ -80,7 +80,7 @@ static void announce(const struct pn_config *c, const struct pn_server *server)
     fflush(stdout);
 }
 
-/* At once: an utterance in a decoder cannot be broken off, and the decode children die with this process. */
+/* At once, whatever runs: streams are open and threads compute; the decode children die with this process. */
 static _Noreturn void leave(int status)
 {
     pn_log_stop();

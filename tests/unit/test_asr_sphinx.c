@@ -1,11 +1,12 @@
 /* test_asr_sphinx.c - words to segments; the real recogniser on the spoken clips of alsa-utils: the same
- * result whatever came before, long audio in pieces, streams that leave in the middle. */
+ * result whatever came before, long audio in pieces, streams that leave in the middle and stop costing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
 #include "asr/scheduler.h"
+#include "asr/sphinx/pool.h"
 #include "asr/sphinx/sphinx.h"
 #include "asr/sphinx/words.h"
 
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define RATE 16000
 
@@ -331,6 +334,124 @@ static void test_long_audio_in_pieces(void **state)
     free(all.pcm);
 }
 
+/* A clip said again and again for so many seconds. */
+static struct clip repeat(struct clip c, size_t seconds)
+{
+    struct clip all = { calloc(seconds * RATE, sizeof(float)), seconds * RATE };
+    assert_non_null(all.pcm);
+    for (size_t i = 0; i < all.n; i++)
+        all.pcm[i] = c.pcm[i % c.n];
+    return all;
+}
+
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* What is left of 20 s of speech costs less than a clip of 1.4 s. */
+static void test_a_closed_stream_stops_costing(void **state)
+{
+    struct clip c = load_clip("Front_Center"), all = repeat(c, 20);
+    int64_t before = cpu_us();
+    struct pn_transcript *t = transcribe(c);
+    int64_t cost = cpu_us() - before;
+
+    sem_t sem;
+    struct pn_stream *st = open_stream(&sem);
+    feed_all(st, &sem, all.pcm, all.n);
+    while (sphinx->ops->next(st).phase != 0)
+        usleep(1000); /* until a decoder has it */
+    before = cpu_us();
+    pn_scheduler_close(scheduler, st);
+    struct pn_transcript *again = transcribe(c);
+    assert_in_range(cpu_us() - before, 0, 3 * cost);
+    check_same(t, again);
+    pn_transcript_free(t);
+    pn_transcript_free(again);
+    sem_destroy(&sem);
+    free(c.pcm);
+    free(all.pcm);
+}
+
+/* ---- decoders alone ---- */
+
+static void came_back(void *ctx, struct pn_sphinx_utterance *u)
+{
+    (void)u;
+    sem_post(ctx);
+}
+
+static struct pn_sphinx_utterance *submit(struct pn_sphinx_pool *pool, struct clip c)
+{
+    struct pn_sphinx_utterance *u = NULL;
+    assert_int_equal(pn_sphinx_utterance_new(c.pcm, c.n, 0, &u), 0);
+    assert_int_equal(pn_sphinx_pool_submit(pool, u), 0);
+    return u;
+}
+
+static void check_decodes_to(struct pn_sphinx_pool *pool, sem_t *back, struct clip c,
+                             const struct pn_sphinx_utterance *want)
+{
+    struct pn_sphinx_utterance *u = submit(pool, c);
+    sem_wait(back);
+    assert_int_equal(u->error, 0);
+    assert_int_equal(u->n_words, want->n_words);
+    for (size_t i = 0; i < u->n_words; i++) {
+        assert_string_equal(u->words[i].text, want->words[i].text);
+        assert_int_equal(u->words[i].start, want->words[i].start);
+        assert_int_equal(u->words[i].end, want->words[i].end);
+        assert_true(u->words[i].logprob == want->words[i].logprob);
+    }
+    pn_sphinx_utterance_free(u);
+}
+
+/* Abandons it once so many frames are searched; how many were when the decoder gave it back. */
+static int abandon(struct pn_sphinx_pool *pool, sem_t *back, struct clip c, int frame)
+{
+    struct pn_sphinx_utterance *u = submit(pool, c);
+    while (atomic_load(&u->n_searched) < frame)
+        usleep(1000);
+    atomic_store(&u->abandoned, true);
+    sem_wait(back);
+    assert_int_equal(pn_sphinx_pool_idle(pool), 1);
+    int n = atomic_load(&u->n_searched);
+    if (n < (int)c.n / PN_SPHINX_FRAME) {
+        assert_int_equal(u->error, -PN_ECANCELLED);
+        assert_int_equal(u->n_words, 0);
+    }
+    pn_sphinx_utterance_free(u);
+    return n;
+}
+
+/* At its start, in the middle, in the second pass; the decoder is as good as new for the next one. */
+static void test_an_abandoned_utterance_is_broken_off(void **state)
+{
+    struct clip c = load_clip("Front_Center"), all = repeat(c, 20);
+    struct pn_sphinx_pool *pool = NULL;
+    sem_t back;
+    sem_init(&back, 0, 0);
+    assert_int_equal(pn_sphinx_pool_new(PN_SPHINX_MODEL_DIR, 1, came_back, &back, &pool, NULL), 0);
+    struct pn_sphinx_utterance *want = submit(pool, c);
+    sem_wait(&back);
+    assert_true(want->error == 0 && want->n_words > 0);
+
+    int n_all = (int)all.n / PN_SPHINX_FRAME;
+    assert_in_range(abandon(pool, &back, all, 0), 0, n_all / 4);
+    assert_in_range(abandon(pool, &back, all, 50), 50, n_all / 4);
+    check_decodes_to(pool, &back, c, want);
+    abandon(pool, &back, c, want->n_searched);
+    check_decodes_to(pool, &back, c, want);
+
+    pn_sphinx_pool_free(pool);
+    pn_sphinx_utterance_free(want);
+    sem_destroy(&back);
+    free(c.pcm);
+    free(all.pcm);
+}
+
 int main(void)
 {
     const struct CMUnitTest words[] = {
@@ -345,6 +466,8 @@ int main(void)
         cmocka_unit_test(test_very_short_clips),
         cmocka_unit_test(test_what_it_cannot),
         cmocka_unit_test(test_leaving_in_the_middle),
+        cmocka_unit_test(test_a_closed_stream_stops_costing),
+        cmocka_unit_test(test_an_abandoned_utterance_is_broken_off),
         cmocka_unit_test(test_long_audio_in_pieces),
     };
     int failed = cmocka_run_group_tests(words, NULL, NULL);

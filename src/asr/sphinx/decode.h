@@ -12,8 +12,9 @@ struct pn_sphinx_decoder;
 PN_MUST_CHECK int pn_sphinx_decoder_new(const char *model_dir, struct pn_sphinx_decoder **ret,
                                         struct pn_err *err);
 struct pn_sphinx_decoder *pn_sphinx_decoder_free(struct pn_sphinx_decoder *d); /* accepts NULL */
-/* Decodes u->pcm and fills words, n_words, arena, or error. The result depends on the samples alone, not on
- * what was decoded before. */
+/* Decodes u->pcm and fills words, n_words, arena, or error: -PN_ECANCELLED when u->abandoned is set before
+ * the end, at the next frame of the first pass, or behind the second one if that is running (a tenth of the
+ * whole). The result depends on the samples alone, not on what was decoded or broken off before. */
 void pn_sphinx_decode(struct pn_sphinx_decoder *d, struct pn_sphinx_utterance *u);
 
 #endif

@@ -1,8 +1,8 @@
 /* pool.c - a fixed number of threads, each with its decoder, and one place of work in front of each.
  *
  * `idle` counts decoders without work; the queue holds what was submitted and not yet picked up: at most as
- * many as there are decoders, so submitting never waits and the pool never grows. A decode cannot be broken
- * off: an utterance whose stream has gone is finished and then dropped by `done`. */
+ * many as there are decoders, so submitting never waits and the pool never grows. An utterance whose stream
+ * has gone is broken off (decode.h) and then dropped by `done`. */
 #include "asr/sphinx/pool.h"
 
 #include "asr/sphinx/decode.h"

@@ -12,7 +12,7 @@ struct pn_sphinx_pool;
 PN_MUST_CHECK int pn_sphinx_pool_new(const char *model_dir, int n,
                                      void (*done)(void *ctx, struct pn_sphinx_utterance *u), void *ctx,
                                      struct pn_sphinx_pool **ret, struct pn_err *err);
-/* Waits for what is being decoded. */
+/* Waits for what is being decoded, which is not for long when it has been abandoned. */
 struct pn_sphinx_pool *pn_sphinx_pool_free(struct pn_sphinx_pool *p);
 /* Decoders that nobody uses. Only submit makes it smaller. Any thread. */
 int pn_sphinx_pool_idle(struct pn_sphinx_pool *p);

@@ -140,6 +140,8 @@ static void sphinx_close(struct pn_stream *st)
         u->owner = NULL; /* a decoder that has it drops it */
         if (u->done)
             pn_sphinx_utterance_free(u);
+        else
+            atomic_store_explicit(&u->abandoned, true, memory_order_relaxed);
     }
     pthread_mutex_unlock(&s->sphinx->mu);
     pn_pcm_inbox_done(&s->inbox);

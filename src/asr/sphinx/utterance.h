@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,10 +19,12 @@ struct pn_sphinx_word {
 };
 
 /* Owned by its stream, except while a decoder has it: then the decoder's thread alone touches pcm, arena,
- * words and error. */
+ * words and error. Any thread may set `abandoned` and read `n_searched`. */
 struct pn_sphinx_utterance {
     struct pn_sphinx_utterance *next; /* of the stream, in order of time */
     void *owner;                      /* the stream; NULL once it closed */
+    atomic_bool abandoned;            /* nobody waits for it: a decoder that has it breaks off */
+    atomic_int n_searched;            /* frames, by a decoder; with 3 behind the last */
     bool done;
     int error;            /* -PN_E* of the decoder */
     int64_t start_sample; /* from the start of the audio; a multiple of PN_SPHINX_FRAME */
