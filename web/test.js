@@ -107,7 +107,7 @@ async function json(path) {
     }
 }
 
-/** Asked for only when somebody looks at the field: an older server has no such list. */
+/** Asked for only when somebody looks at the field, each time: models come and go. */
 async function listModels() {
     const models = (await json('v1/models'))?.data ?? [];
     if (models.length) {
@@ -187,7 +187,7 @@ showServer();
 
 form.onsubmit = (event) => event.preventDefault();
 fields.forEach((field) => field.addEventListener('change', settingChanged));
-form.elements.model.addEventListener('focus', listModels, { once: true });
+form.elements.model.addEventListener('focus', listModels);
 find('#switch-theme').onclick = switchTheme;
 find('#complaint button').onclick = () => complain(null);
 find('#switch-language').onclick = () => {

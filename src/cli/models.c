@@ -4,8 +4,7 @@
 #include "base/json.h"
 #include "cli/options.h"
 #include "model/caches.h"
-#include "model/checkpoint.h"
-#include "model/funasr.h"
+#include "model/look.h"
 #include "model/pull.h"
 
 #include <stdio.h>
@@ -116,29 +115,19 @@ static void put_row(struct printer *p, struct row *r, const struct pn_catalogue_
 
 /* ---- what is here ---- */
 
-/* Of a model that no catalogue knows, the class tells the kind (FunASR), or the size of the vocabulary the
- * languages (Whisper). */
-static void look_inside(const char *path, struct row *r)
+/* Of a model that no catalogue knows. The size of Whisper's vocabulary tells the languages. */
+static void look_inside(const char *name, const char *path, struct row *r)
 {
-    struct pn_checkpoint *c = NULL;
-    char class[PN_FUNASR_CLASS_MAX];
     enum pn_model_kind kind;
-    int64_t n = 0;
+    int64_t n;
     r->kind = r->languages = "?";
-    if (pn_funasr_class_of(path, class, NULL) == 0) {
-        if (pn_model_kind_of_class(class, &kind) == 0)
-            r->kind = pn_model_kind_name(kind);
+    if (pn_model_look(name, path, &kind, &n) < 0)
         return;
-    }
-    if (pn_checkpoint_open(path, &c, NULL) < 0)
-        return;
-    if (pn_checkpoint_int(c, "n_vocab", &n) == 0 || pn_checkpoint_int(c, "vocab_size", &n) == 0) {
-        r->kind = pn_model_kind_name(PN_MODEL_WHISPER);
+    r->kind = pn_model_kind_name(kind);
+    if (kind == PN_MODEL_WHISPER)
         r->languages = n > MULTILINGUAL_VOCABULARY    ? "100 languages"
                        : n == MULTILINGUAL_VOCABULARY ? "99 languages"
                                                       : "en";
-    }
-    pn_checkpoint_close(c);
 }
 
 static int put_found(void *ctx, const struct pn_model_found *f)
@@ -155,7 +144,7 @@ static int put_found(void *ctx, const struct pn_model_found *f)
         r.kind = pn_model_kind_name(e->kind);
         r.languages = e->languages;
     } else {
-        look_inside(f->path, &r);
+        look_inside(f->name, f->path, &r);
     }
     put_row(p, &r, e);
     return 0;

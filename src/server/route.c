@@ -24,6 +24,8 @@ static const struct pn_route ROUTES[] = {
     { .method = "GET", .path = "/web/", .label = "/web/", .handle = pn_handle_page },
     { .method = "GET", .path = "/ws/asr", .label = "/ws/asr", .websocket = &pn_ws_ptt },
     { .method = "GET", .path = "/v1/realtime", .label = "/v1/realtime", .websocket = &pn_realtime },
+    { .method = "GET", .path = "/v1/models", .label = "/v1/models", .handle = pn_handle_models },
+    { .method = "GET", .path = "/v1/models/", .label = "/v1/models/", .handle = pn_handle_models },
     { .method = "POST",
       .path = "/v1/realtime/client_secrets",
       .label = "/v1/realtime/client_secrets",
@@ -50,7 +52,7 @@ static const struct pn_route FUNASR_PORT = { .label = "funasr",
                                              .handle = handle_funasr_port,
                                              .websocket = &pn_ws_funasr };
 
-/* "/transcribe/" is "/transcribe", "/web/" all below it; "/" stays. */
+/* "/transcribe/" is "/transcribe", "/web/" and "/v1/models/" all below them; "/" stays. */
 static bool same_path(const char *route, const char *path)
 {
     size_t n = strlen(route);

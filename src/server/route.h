@@ -15,6 +15,8 @@ void pn_handle_health(struct pn_request *req);
 void pn_handle_ready(struct pn_request *req);
 void pn_handle_stats(struct pn_request *req);
 void pn_handle_metrics(struct pn_request *req);
+/* routes_models.c: both a list and one model */
+void pn_handle_models(struct pn_request *req);
 /* routes_transcribe.c */
 void pn_transcribe_begin(struct pn_request *req);
 void pn_transcribe_body(struct pn_request *req, const char *data, size_t n);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "server/realtime_secrets.h"
+#include "server/routes_models.h"
 #include "server/state.h"
 #include "server/tally.h"
 #include "server/tls_context.h"
@@ -314,6 +315,7 @@ struct pn_server *pn_server_free(struct pn_server *s)
     pn_ws_table_free(s->sockets);
     pn_rt_secrets_free(s->realtime_secrets);
     pn_http_free(s->http); /* ends the requests, which cancel their jobs */
+    pn_model_listing_stop(s->model_listing);
     pn_live_engine_free(s->live);
     pn_transcriber_free(s->transcriber);
     s->conns = pn_conns_free(s->conns);
@@ -323,6 +325,7 @@ struct pn_server *pn_server_free(struct pn_server *s)
     if (s->signals.fd >= 0)
         close(s->signals.fd);
     pn_loop_free(s->loop);
+    pn_model_listing_free(s->model_listing);
     pn_scheduler_free(s->scheduler);
     pn_decoder_pool_free(s->decoders);
     pn_models_free(s->models);

@@ -58,6 +58,7 @@ struct pn_server {
     struct pn_metrics *metrics;
     struct pn_server_metrics m;
     struct pn_models *models;
+    struct pn_model_listing *model_listing; /* NULL: nobody asked yet */
     struct pn_scheduler *scheduler;
     struct pn_decoder_pool *decoders;
     struct pn_transcriber *transcriber;

@@ -17,6 +17,7 @@ import chromium  # noqa: E402
 from certificates import Authority  # noqa: E402
 from chromium import Browser, Page  # noqa: E402
 from server_process import ROOT  # noqa: E402
+from wire import get  # noqa: E402
 
 DATA = ROOT / "tests" / "data" / "paraformer"
 DEGREES = "温度调到26"  # of c03, as it is written
@@ -100,6 +101,23 @@ def test_press_speak_release(page):
     assert [r["text"] for r in page.settled(2)] == ["Nothing was recognised.", DEGREES]
     page.one("#microphone-off").click()
     page.wait(lambda: page.one("#level-value").text == "off", "the microphone is off")
+
+
+def test_models_to_choose_from(page):
+    """The field offers what this machine has; one that is chosen is the one that hears."""
+    offered = "return [...document.querySelectorAll('#models option')].map((o) => o.value)"
+    ids = [m["id"] for m in get(page.port, "/v1/models").json()["data"]]
+    assert {"offline", "streaming", "micro"} <= set(ids) and page.run(offered) != ids
+    page.one("[name=model]").click()
+    page.wait(lambda: page.run(offered) == ids, "the list is there")
+    page.one("[name=model]").send_keys("offline")
+    page.run("document.activeElement.blur()")
+    page.browser.say(samples("c03"))
+    page.hold()
+    page.listen_to_the_end()
+    page.let_go()
+    (result,) = page.settled()
+    assert result["text"] == DEGREES
 
 
 def test_space_bar(page):
