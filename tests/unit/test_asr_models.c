@@ -1,5 +1,6 @@
 /* test_asr_models.c - models by name, and Whisper's streams through the real scheduler: many together, each
  * as if alone; streams that are closed at any moment; models that make room for each other. */
+#include "asr/model_list.h"
 #include "asr/models.h"
 #include "asr/scheduler.h"
 #include "audio/decoder.h"
@@ -323,6 +324,34 @@ static void keep_warning(void *ctx, const char *line)
     snprintf(ctx, 512, "%s", line);
 }
 
+static void test_the_list_has_what_may_be_asked_for(void **state)
+{
+    (void)state;
+    struct pn_models *m = open_models("one", 2);
+    struct pn_model_list *l = NULL;
+    static const char *const WANT[] = { "one", "whisper-1", "sphinx", "three", "two" };
+    char junk[PN_FIXTURE_PATH + 64];
+    path_in(junk, "junk.pt");
+    FILE *f = fopen(junk, "w");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(pn_model_list_new(m, &l, NULL), 0);
+    unlink(junk);
+    size_t at = 0;
+    for (size_t i = 0; i < PN_ARRAY_LEN(WANT); i++)
+        for (size_t k = at; k < l->n; k++) /* caches of other programs may have more */
+            if (strcmp(l->item[k].name, WANT[i]) == 0)
+                at = k + 1;
+    assert_true(at > 0 && strcmp(l->item[0].name, "one") == 0 && strcmp(l->item[at - 1].name, "two") == 0);
+    for (size_t i = 0; i < PN_ARRAY_LEN(WANT); i++)
+        assert_non_null(pn_model_list_find(l, WANT[i]));
+    assert_null(pn_model_list_find(l, "junk"));
+    assert_null(pn_model_list_find(l, g_folder));
+    assert_true(pn_model_list_find(l, "three")->created > 0);
+    free(l);
+    pn_models_free(m);
+}
+
 static void test_the_default_may_fall_back(void **state)
 {
     (void)state;
@@ -354,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_names_are_no_paths),
         cmocka_unit_test(test_a_damaged_model_says_so_each_time),
         cmocka_unit_test(test_one_model_only),
+        cmocka_unit_test(test_the_list_has_what_may_be_asked_for),
         cmocka_unit_test(test_the_default_may_fall_back),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
