@@ -85,7 +85,7 @@ static struct ours ours_new(enum pn_precision p, struct bench_shape s, int max_m
     o.y = bench_alloc((size_t)max_m * (size_t)s.n * sizeof(float));
     o.rows = bench_alloc((size_t)max_m * sizeof(*o.rows));
     for (int i = 0; i < max_m; i++)
-        o.rows[i] = (struct pn_quant_row){ .scale = 0.01f, .zero = 128 };
+        o.rows[i] = (struct pn_quant_row){ .scale = 0.01f, .zero = 64 };
     return o;
 }
 

@@ -19,8 +19,9 @@
 enum {
     PN_PANEL = 64, /* output channels that lie together in packed weights */
     PN_MAX_K =
-        1 << 16,      /* largest inner dimension: the int32 sums cannot overflow (65536 * 255 * 127 < 2^31) */
-    PN_MAX_TAPS = 64, /* of a memory block */
+        1 << 16, /* largest inner dimension: the int32 sums cannot overflow (65536 * 255 * 127 < 2^31) */
+    PN_MAX_GROUP = 258, /* what weights that a kernel may add up in 16 bits sum to: 258 * 127 < 2^15 */
+    PN_MAX_TAPS = 64,   /* of a memory block */
     PN_SMALL_ROWS = 24, /* queries of a small attention that share a pass over the keys, any level */
 };
 
@@ -32,14 +33,17 @@ enum pn_epilogue {
     PN_ADD,   /* y += product + bias: the residual stream */
 };
 
-/* x is about scale * (q - zero); zero lies in 0..255, so 0.0 is represented exactly. */
+/* x is about scale * (q - zero); zero is one of the values of q, so 0.0 is represented exactly. */
 struct pn_quant_row {
     float scale;
     int32_t zero;
 };
 
 /* y[i][j] = epilogue(rows[i].scale * w_scale[j] * (sum_k a[i][k] w[j][k] - rows[i].zero * w_sum[j]) +
- * bias[j]) for 0 <= i < m, n_from <= j < n_to. The sums are exact. */
+ * bias[j]) for 0 <= i < m, n_from <= j < n_to. The sums are exact, for which activations are at most
+ * activation_top of the table, and weights keep to one rule: of every group of four inputs of a channel, 8i +
+ * h, 8i + h + 1, 8i + h + 4 and 8i + h + 5 with h 0 or 2, the positive weights sum to PN_MAX_GROUP at most,
+ * and the negative ones to -PN_MAX_GROUP at least. So AVX2 may add two pairs of products in 16 bits. */
 struct pn_gemm_u8s8 {
     int m, k;         /* k is a multiple of 4; activations and weights are zero-padded up to it */
     int n_from;       /* a multiple of PN_PANEL */
@@ -121,10 +125,11 @@ struct pn_kern {
     unsigned cpu; /* PN_CPU_* that it was chosen for */
 
     /* linear.c: products */
-    /* q[0..k) and its scale from x[0..k), asymmetric u8 over [min(x,0), max(x,0)], round to nearest even;
-     * q[k..k4) = 0 where k4 is k rounded up to 4. A row of zeros (or one with NaN) gets scale 1 (NaN), zero
-     * 0. */
-    void (*quantize_row)(const float *x, int k, uint8_t *q, struct pn_quant_row *ret);
+    int activation_top; /* what gemm_u8s8 takes: bytes in 0..255, or in 0..127 */
+    /* q[0..k) in 0..top (127 or 255) and its scale from x[0..k), asymmetric over [min(x,0), max(x,0)], round
+     * to nearest even; q[k..k4) = 0 where k4 is k rounded up to 4. A row of zeros (or one with NaN) gets
+     * scale 1 (NaN), zero 0. */
+    void (*quantize_row)(const float *x, int k, int top, uint8_t *q, struct pn_quant_row *ret);
     void (*gemm_u8s8)(const struct pn_gemm_u8s8 *g);
     void (*gemm_f32)(const struct pn_gemm_f32 *g);
 

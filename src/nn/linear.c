@@ -54,18 +54,38 @@ struct pn_linear pn_linear_view(enum pn_precision p, int n, int k, const void *b
 /* ---- packing ---- */
 
 /* Weights that are not finite become 0: a file from outside must not make a scale infinite. */
+static float weight(const float *w, int i, int k)
+{
+    return i < k && isfinite(w[i]) ? w[i] : 0;
+}
+
+/* The larger of what the positive and the negative weights of the group at i sum to (kern.h). */
+static float group_sum(const float *w, int i, int k)
+{
+    float up = 0, down = 0;
+    for (int b = 0; b < 4; b++) {
+        float v = weight(w, i + b / 2 * 4 + b % 2, k);
+        up += fmaxf(v, 0);
+        down += fmaxf(-v, 0);
+    }
+    return fmaxf(up, down);
+}
+
+/* Rounding adds half a step at most to each of a group's four weights, so they may sum to 2 less before. */
 static float channel_scale(const float *w, int k)
 {
-    float top = 0;
+    float top = 0, group = 0;
     for (int i = 0; i < k; i++)
-        if (isfinite(w[i]))
-            top = fmaxf(top, fabsf(w[i]));
-    return top / 127.0f;
+        top = fmaxf(top, fabsf(weight(w, i, k)));
+    for (int i = 0; i < k; i += 2)
+        if (i % 8 < 4)
+            group = fmaxf(group, group_sum(w, i, k));
+    return fmaxf(top / 127.0f, group / (PN_MAX_GROUP - 2));
 }
 
 static int8_t quantized(float w, float scale)
 {
-    float q = isfinite(w) && scale > 0 ? nearbyintf(w / scale) : 0;
+    float q = scale > 0 ? nearbyintf(w / scale) : 0;
     return (int8_t)(q < -127 ? -127 : q > 127 ? 127 : q);
 }
 
@@ -76,7 +96,7 @@ static void pack_channel_s8(int8_t *panel, int j, const float *w, int k, float *
     float s = w ? channel_scale(w, k) : 0;
     int32_t total = 0;
     for (int i = 0; i < padded_k(PN_INT8, k); i++) {
-        int8_t q = w && i < k ? quantized(w[i], s) : 0;
+        int8_t q = w ? quantized(weight(w, i, k), s) : 0;
         out[(size_t)(i / 4) * PN_PANEL * 4 + i % 4] = q;
         total += q;
     }
@@ -181,7 +201,8 @@ static void quantize(const struct product *p, int from, int to)
     if (p->l->precision != PN_INT8)
         return;
     for (int i = from; i < to; i++)
-        p->kern->quantize_row(p->x + i * p->ldx, p->l->k, p->q + i * quant_lda(p->l), &p->rows[i]);
+        p->kern->quantize_row(p->x + i * p->ldx, p->l->k, p->kern->activation_top, p->q + i * quant_lda(p->l),
+                              &p->rows[i]);
 }
 
 static void multiply_s8(const struct product *p, int row, int m, int n_from, int n_to)
@@ -237,6 +258,11 @@ void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, flo
     struct product p = product(l, m, x, ldx, y, ldy, e, scratch);
     quantize(&p, 0, m);
     multiply(&p, 0, m, 0, l->n);
+}
+
+bool pn_linear_coarse(const struct pn_linear *l)
+{
+    return l->precision == PN_INT8 && pn_kern()->activation_top < 255;
 }
 
 void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,

@@ -24,8 +24,9 @@ struct pn_linear {
 
 /* Bytes of a packed layer, a multiple of 64; 0 when n or k are out of range (1..2^24, 1..PN_MAX_K). */
 size_t pn_linear_packed_size(enum pn_precision p, int n, int k);
-/* Packs w [n][k] row-major and bias [n] (NULL: none) into `block`. int8: scale = max|w| / 127 per output
- * channel, round to nearest even. */
+/* Packs w [n][k] row-major and bias [n] (NULL: none) into `block`. int8: rounded to
+ * nearest even, with a scale per output channel: max|w| / 127, or as much more as it takes to keep the sums
+ * of PN_MAX_GROUP (kern.h). Trained weights, most of them far below the largest, hardly ever need that. */
 void pn_linear_pack(enum pn_precision p, int n, int k, const float *w, const float *bias, void *block);
 /* As pn_linear_pack for output channels [from, from + rows) only (from a multiple of 64), so that a large
  * matrix can be packed in pieces; `w` and `bias` begin at channel `from`. */
@@ -40,9 +41,11 @@ size_t pn_linear_scratch(const struct pn_linear *l, int m);
 /* y[m][ldy] = epilogue(x[m][ldx] W^T + b) on the calling thread. */
 void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, float *y, size_t ldy,
                enum pn_epilogue e, void *scratch);
-/* What rounding the activations to 8 bits lost in the pn_linear() before, with the same arguments and
- * scratch: lost[m][ld] = x - what was multiplied; zeros in f32. The product of that, added, makes the result
- * as good as one of 16-bit activations. */
+/* Are activations rounded to 7 bits here, not to 8? */
+bool pn_linear_coarse(const struct pn_linear *l);
+/* What rounding the activations to bytes lost in the pn_linear() before, with the same arguments and
+ * scratch: lost[m][ld] = x - what was multiplied; zeros in f32; it may be x. The product of that, added,
+ * makes the result as good as one of activations of twice as many bits. */
 void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,
                     float *lost, size_t ld);
 /* pn_linear() on all threads of the pool, split over output channels (few rows) or rows (many). */

@@ -68,7 +68,7 @@ static void gemm_f32_c(const struct pn_gemm_f32 *g)
     }
 }
 
-static void quantize_row_c(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
+static void quantize_row_c(const float *x, int k, int top, uint8_t *q, struct pn_quant_row *ret)
 {
     float lo = 0, hi = 0;
     bool nan = false;
@@ -78,20 +78,21 @@ static void quantize_row_c(const float *x, int k, uint8_t *q, struct pn_quant_ro
         hi = x[i] > hi ? x[i] : hi;
     }
     size_t padded = (size_t)(k + 3) / 4 * 4;
-    float inverse = pn_quant_range(lo, hi, nan, ret);
+    float inverse = pn_quant_range(lo, hi, nan, top, ret);
     if (inverse == 0) {
         memset(q, 0, padded);
         return;
     }
     for (int i = 0; i < k; i++) {
         int v = (int)nearbyintf(x[i] * inverse) + ret->zero;
-        q[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+        q[i] = (uint8_t)(v < 0 ? 0 : v > top ? top : v);
     }
     memset(q + k, 0, padded - (size_t)k);
 }
 
 void pn_kern_linear_c(struct pn_kern *k)
 {
+    k->activation_top = 255;
     k->quantize_row = quantize_row_c;
     k->gemm_u8s8 = gemm_u8s8_c;
     k->gemm_f32 = gemm_f32_c;

@@ -55,10 +55,32 @@ static void check_rows(struct pn_check *c, const struct layer *l)
     }
 }
 
+/* What kern.h promises of groups of weights, of which AVX2 adds the products in 16 bits. */
+static void check_groups(struct pn_check *c, const struct layer *l)
+{
+    const int8_t *panels = l->packed.w;
+    const int k4 = (l->k + 3) / 4 * 4;
+    int worst = 0;
+    for (int j = 0; l->p == PN_INT8 && j < l->n; j++) {
+        const int8_t *w = panels + j / PN_PANEL * PN_PANEL * k4 + j % PN_PANEL * 4;
+        for (int i = 0; i < k4; i += 8)
+            for (int h = 0; h < 4; h += 2) {
+                int up = 0, down = 0;
+                for (int b = 0; b < 4; b++) {
+                    int at = i + h + b / 2 * 4 + b % 2, v = at < k4 ? w[at / 4 * PN_PANEL * 4 + at % 4] : 0;
+                    up += PN_MAX(v, 0);
+                    down += PN_MAX(-v, 0);
+                }
+                worst = PN_MAX(worst, PN_MAX(up, down));
+            }
+    }
+    CHECK(c, worst <= PN_MAX_GROUP, "n=%d k=%d: a group sums to %d", l->n, l->k, worst);
+}
+
 /* x W^T + b in double; the error that int8 may have is bounded by half a step of each factor. */
 static void check_values(struct pn_check *c, const struct layer *l, int m, const float *x, const float *y)
 {
-    double worst = 0, limit = l->p == PN_INT8 ? 0.01 * sqrt(l->k) : 2e-6 * l->k;
+    double worst = 0, limit = l->p == PN_INT8 ? 0.02 * sqrt(l->k) : 2e-6 * l->k;
     for (int i = 0; i < m; i++)
         for (int j = 0; j < l->n; j++) {
             double sum = l->bias ? l->bias[j] : 0;
@@ -96,9 +118,55 @@ static void check_layer(struct pn_check *c, enum pn_precision p, int m, int n, i
     pn_linear(&l.packed, m, x, (size_t)k, y, (size_t)n, PN_STORE, scratch);
     check_pieces(c, &l);
     check_rows(c, &l);
+    check_groups(c, &l);
     check_values(c, &l, m, x, y);
     check_pools(c, &l, m, x, y, scratch);
     pn_check_release(c, "layer");
+}
+
+/* Channels whose weights strain the groups, or do not. */
+static float strained(struct pn_check *c, int j, int i)
+{
+    const float odd[] = { 63.5f, 63.5f, 65.5f, 63.5f }; /* 256 in a group, and all round up */
+    switch (j % 6) {
+    case 0:
+        return 0.3f;
+    case 1:
+        return -0.7f;
+    case 2:
+        return i % 2 ? 1 : -1;
+    case 3:
+        return i % 3 ? 0.9f : -1;
+    case 4:
+        return odd[i % 2 + i / 4 % 2 * 2] / 127;
+    default:
+        return i == 0 ? 1 : 0.3f * pn_check_float(c);
+    }
+}
+
+/* Scales are what the largest weight wants, unless a group wants more: for weights of one sign twice as much.
+ */
+static void check_scales(struct pn_check *c, int k)
+{
+    struct layer l = { .p = PN_INT8, .n = 70, .k = k };
+    l.w = pn_check_alloc(c, (size_t)l.n * (size_t)k * sizeof(float), 4);
+    for (int j = 0; j < l.n; j++)
+        for (int i = 0; i < k; i++)
+            l.w[j * k + i] = strained(c, j, i);
+    void *block = pn_check_alloc(c, pn_linear_packed_size(PN_INT8, l.n, k), 0);
+    pn_linear_pack(PN_INT8, l.n, k, l.w, NULL, block);
+    l.packed = pn_linear_view(PN_INT8, l.n, k, block);
+    check_groups(c, &l);
+    check_rows(c, &l);
+    for (int j = 0; j < l.n; j++) {
+        float step = 0, got = l.packed.scale[j];
+        for (int i = 0; i < k; i++)
+            step = fmaxf(step, fabsf(l.w[j * k + i]) / 127);
+        float most = j % 6 == 2 || j % 6 == 5 ? step : 4 * 127 * step / (PN_MAX_GROUP - 2);
+        CHECK(c, got >= step && got <= 1.0001f * most, "k=%d: channel %d has scale %g, not up to %g", k, j,
+              got, most);
+    }
+    pn_check_release(c, "scales");
 }
 
 void pn_check_layers(struct pn_check *c)
@@ -109,6 +177,8 @@ void pn_check_layers(struct pn_check *c)
               pn_linear_packed_size(PN_F32, 1, PN_MAX_K + 1) == 0 &&
               pn_linear_packed_size(PN_INT8, (1 << 24) + 1, 1) == 0,
           "sizes out of range");
+    for (int k = 1; k <= 40; k++)
+        check_scales(c, k);
     for (size_t i = 0; i < PN_ARRAY_LEN(rows); i++) {
         check_layer(c, PN_INT8, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
         check_layer(c, PN_F32, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));

@@ -41,30 +41,33 @@ static bool same_scale(struct pn_quant_row a, struct pn_quant_row b)
 }
 
 /* What quantize_row is for: a number comes back within half a step, and zero comes back as zero. */
-static bool close_to_row(const float *x, const uint8_t *q, int k, struct pn_quant_row row)
+static bool close_to_row(const float *x, const uint8_t *q, int k, int top, struct pn_quant_row row)
 {
     for (int i = 0; i < k; i++)
-        if (fabs((double)x[i] - (double)row.scale * (q[i] - row.zero)) > 1.001 * (double)row.scale)
+        if (q[i] > top ||
+            fabs((double)x[i] - (double)row.scale * (q[i] - row.zero)) > 1.001 * (double)row.scale)
             return false;
-    return row.zero >= 0 && row.zero <= 255;
+    return row.zero >= 0 && row.zero <= top;
 }
 
-static void check_quantize(struct pn_check *c, int k, enum row_kind kind)
+static void check_quantize(struct pn_check *c, int k, int top, enum row_kind kind)
 {
     size_t k4 = (size_t)(k + 3) / 4 * 4;
     float *x = pn_check_alloc(c, (size_t)k * sizeof(float), 4 * (size_t)pn_check_int(c, 0, 15));
     uint8_t *want = pn_check_alloc(c, k4, 0), *got = pn_check_alloc(c, k4, (size_t)pn_check_int(c, 0, 63));
     struct pn_quant_row want_row = { 0 }, got_row = { 0 };
     fill_row(c, kind, x, k);
-    c->ref->quantize_row(x, k, want, &want_row);
-    c->kern->quantize_row(x, k, got, &got_row);
-    CHECK(c, same_scale(want_row, got_row), "quantize_row k=%d kind=%d: scale %g zero %d, got %g %d", k, kind,
-          want_row.scale, want_row.zero, got_row.scale, got_row.zero);
-    CHECK(c, memcmp(want, got, k4) == 0, "quantize_row k=%d kind=%d: bytes differ", k, kind);
+    c->ref->quantize_row(x, k, top, want, &want_row);
+    c->kern->quantize_row(x, k, top, got, &got_row);
+    CHECK(c, same_scale(want_row, got_row), "quantize_row k=%d top=%d kind=%d: scale %g zero %d, got %g %d",
+          k, top, kind, want_row.scale, want_row.zero, got_row.scale, got_row.zero);
+    CHECK(c, memcmp(want, got, k4) == 0, "quantize_row k=%d top=%d kind=%d: bytes differ", k, top, kind);
     bool finite = kind != ROW_NAN && kind != ROW_INF;
-    CHECK(c, finite == !isnan(got_row.scale), "quantize_row k=%d kind=%d: scale %g", k, kind, got_row.scale);
+    CHECK(c, finite == !isnan(got_row.scale), "quantize_row k=%d top=%d kind=%d: scale %g", k, top, kind,
+          got_row.scale);
     if (finite && kind != ROW_TINY)
-        CHECK(c, close_to_row(x, got, k, got_row), "quantize_row k=%d kind=%d: far from the row", k, kind);
+        CHECK(c, close_to_row(x, got, k, top, got_row), "quantize_row k=%d top=%d kind=%d: far from the row",
+              k, top, kind);
     pn_check_release(c, "quantize_row");
 }
 
@@ -121,28 +124,70 @@ static void call(const struct pn_kern *kern, const struct product *p, int row, i
     }
 }
 
+/* Weights as a packed layer may hold them (kern.h): the largest that the rest of their group leaves room for.
+ */
+enum weight_kind { WEIGHTS_RANDOM, WEIGHTS_UP, WEIGHTS_DOWN, WEIGHTS_ALTERNATE, WEIGHTS_EVEN, WEIGHTS };
+
+static int wanted_weight(struct pn_check *c, enum weight_kind kind, int i)
+{
+    switch (kind) {
+    case WEIGHTS_UP:
+        return 127;
+    case WEIGHTS_DOWN:
+        return -127;
+    case WEIGHTS_ALTERNATE:
+        return i % 2 ? -127 : 127;
+    case WEIGHTS_EVEN:
+        return PN_MAX_GROUP / 4 + i % 2;
+    case WEIGHTS_RANDOM:
+    case WEIGHTS:
+        break;
+    }
+    return pn_check_int(c, -127, 127);
+}
+
+/* Column j of the panels. */
+static void fill_weights(struct pn_check *c, struct product *p, int j, enum weight_kind kind)
+{
+    int8_t *w = (int8_t *)p->w + j / 64 * 64 * p->k + j % 64 * 4;
+    int up[2] = { 0 }, down[2] = { 0 }; /* what is left for both groups of eight inputs */
+    p->w_sum[j] = 0;
+    for (int k = 0; k < p->k; k++) {
+        if (k % 8 == 0)
+            up[0] = up[1] = down[0] = down[1] = PN_MAX_GROUP;
+        int group = k % 4 / 2, v = j < p->n ? wanted_weight(c, kind, k) : 0;
+        v = PN_MAX(-down[group], PN_MIN(up[group], v));
+        up[group] -= PN_MAX(v, 0);
+        down[group] += PN_MIN(v, 0);
+        w[k / 4 * 256 + k % 4] = (int8_t)v;
+        p->w_sum[j] += v;
+    }
+}
+
+static void fill_activations(struct pn_check *c, const struct product *p, bool extreme)
+{
+    const int top = c->kern->activation_top;
+    for (int i = 0; i < p->m; i++) {
+        uint8_t *a = (uint8_t *)p->a + i * p->lda;
+        p->rows[i] = (struct pn_quant_row){ 0.02f * (1.5f + pn_check_float(c)),
+                                            extreme ? top * pn_check_int(c, 0, 1) : pn_check_int(c, 0, top) };
+        for (int k = 0; k < p->k; k++)
+            a[k] = (uint8_t)(!extreme ? pn_check_int(c, 0, top) : i == 0 ? top : top * pn_check_int(c, 0, 1));
+    }
+}
+
 static void fill_int8(struct pn_check *c, struct product *p, bool extreme)
 {
     size_t padded = (size_t)(p->n + 63) / 64 * 64, n_a = (size_t)(p->m - 1) * p->lda + (size_t)p->k;
-    uint8_t *a = p->a = pn_check_alloc(c, n_a, (size_t)pn_check_int(c, 0, 63));
-    int8_t *w = p->w = pn_check_alloc(c, padded * (size_t)p->k, 0);
+    p->a = pn_check_alloc(c, n_a, (size_t)pn_check_int(c, 0, 63));
+    p->w = pn_check_alloc(c, padded * (size_t)p->k, 0);
     p->rows = pn_check_alloc(c, (size_t)p->m * sizeof(*p->rows), 0);
     p->w_scale = pn_check_alloc(c, padded * sizeof(float), 0);
     p->w_sum = pn_check_alloc(c, padded * sizeof(int32_t), 0);
-    for (size_t i = 0; i < n_a; i++)
-        a[i] = (uint8_t)(extreme ? 255 * pn_check_int(c, 0, 1) : pn_check_int(c, 0, 255));
-    for (int i = 0; i < p->m; i++)
-        p->rows[i] = (struct pn_quant_row){ 0.02f * (1.5f + pn_check_float(c)),
-                                            extreme ? 255 * pn_check_int(c, 0, 1) : pn_check_int(c, 0, 255) };
-    int same = pn_check_int(c, 0, 1) ? 127 : -127; /* all of one sign: the largest sums */
-    memset(p->w_sum, 0, padded * sizeof(int32_t));
-    for (size_t j = 0; j < padded; j++) {
+    fill_activations(c, p, extreme);
+    for (int j = 0; j < (int)padded; j++) {
         p->w_scale[j] = 0.001f * (1.5f + pn_check_float(c));
-        for (int k = 0; k < p->k; k++) {
-            int v = j >= (size_t)p->n ? 0 : extreme ? same : pn_check_int(c, -127, 127);
-            w[j / 64 * 64 * (size_t)p->k + (size_t)(k / 4) * 256 + j % 64 * 4 + (size_t)(k % 4)] = (int8_t)v;
-            p->w_sum[j] += v;
-        }
+        fill_weights(c, p, j, extreme ? (enum weight_kind)(1 + j % (WEIGHTS - 1)) : WEIGHTS_RANDOM);
     }
 }
 
@@ -231,9 +276,10 @@ static void check_product(struct pn_check *c, bool int8, int m, int k, int n, bo
 void pn_check_linear(struct pn_check *c)
 {
     for (int k = 1; k <= 130; k++)
-        check_quantize(c, k, (enum row_kind)(k % ROWS));
+        for (int top = 127; top <= 255; top += 128)
+            check_quantize(c, k, top, (enum row_kind)(k % ROWS));
     for (int i = 0; i < 60; i++)
-        check_quantize(c, pn_check_int(c, 1, 1600), (enum row_kind)(i % ROWS));
+        check_quantize(c, pn_check_int(c, 1, 1600), i % 2 ? 127 : 255, (enum row_kind)(i / 2 % ROWS));
     for (int n = 1; n <= 130; n++) { /* every tail of a panel */
         check_product(c, true, pn_check_int(c, 1, 8), 4 * pn_check_int(c, 1, 9), n, false);
         check_product(c, false, pn_check_int(c, 1, 8), pn_check_int(c, 1, 33), n, false);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 /* ---- parts ---- */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Raise LAYOUT whenever what a section holds changes. */
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 static int read_class(const struct pn_funasr *f, bool *ret_causal, struct pn_err *err)
 {

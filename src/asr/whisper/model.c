@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Raise LAYOUT whenever what a section holds changes. */
-enum { LAYOUT = 1 };
+enum { LAYOUT = 2 };
 
 static const char VOCABULARY[] = "vocabulary";
 

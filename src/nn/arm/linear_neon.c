@@ -171,21 +171,22 @@ static bool range(const float *x, int k, float *ret_low, float *ret_high)
     return !isnan(*ret_low);
 }
 
-static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
+static void quantize_row(const float *x, int k, int top, uint8_t *q, struct pn_quant_row *ret)
 {
     size_t padded = (size_t)(k + 3) / 4 * 4;
     float low, high;
     bool number = range(x, k, &low, &high);
-    float inverse = pn_quant_range(low, high, !number, ret);
+    float inverse = pn_quant_range(low, high, !number, top, ret);
     if (inverse == 0) {
         memset(q, 0, padded);
         return;
     }
     int32x4_t zero = vdupq_n_s32(ret->zero);
+    uint8x8_t most = vdup_n_u8((uint8_t)top);
     for (int i = 0; i < k; i += 4) {
         float32x4_t v = vmulq_n_f32(load(x + i, k - i), inverse);
         int16x4_t words = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(v), zero));
-        uint8x8_t bytes = vqmovun_s16(vcombine_s16(words, words));
+        uint8x8_t bytes = vmin_u8(vqmovun_s16(vcombine_s16(words, words)), most);
         vst1_lane_u32((uint32_t *)(void *)(q + i), vreinterpret_u32_u8(bytes), 0);
     }
     memset(q + k, 0, padded - (size_t)k);

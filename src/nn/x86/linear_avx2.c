@@ -1,10 +1,10 @@
 /* linear_avx2.c - products with AVX2 and FMA.
  *
- * AVX2 multiplies u8 by s8 into saturating 16-bit pairs, so the activations are moved to s = a - 128 and
- * multiplied as |s| * (w with the sign of s): a pair is at most 2 * 128 * 127 = 32512 and exact. The 128 * w
- * that is missing is added with the zero point. A block of rows is moved once; each panel of weights passes
- * over it in tiles of 5 rows x 16 columns, while the next panel is fetched from wherever it lies. Register
- * tiles in f32 are 6 x 16. Fewer rows have wider tiles; every tile sums over k in the same order.
+ * AVX2 multiplies u8 by s8 and adds pairs in 16 bits. With activations up to 127 and packed weights' groups
+ * of PN_MAX_GROUP (kern.h) even two such pairs fit, so five instructions add 64 products to 32-bit sums,
+ * exactly. A panel of weights passes over blocks of rows in tiles of 4 rows x 16 columns, the weights as
+ * operands in memory, while the next panel is fetched from wherever it lies. Register tiles in f32 are 6
+ * x 16. Fewer rows have wider tiles; every tile in f32 sums over k in the same order.
  *
  * The loops over a tile are unrolled by pragma, and the integer step is written in assembly: else gcc keeps
  * sums in memory. */
@@ -19,10 +19,10 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum {
-    TILE_S8 = 5, /* rows of a tile */
-    BLOCK_S8 = 4 * TILE_S8,
-    STRETCH = 2048, /* of k that a block holds; more is moved anew for every panel */
-    CHUNK = 512,    /* of k whose 16 columns stay in the first cache while tiles take turns */
+    TILE_S8 = 4, /* rows of a tile */
+    BLOCK_S8 = 6 * TILE_S8,
+    CHUNK = 512,           /* of k whose 16 columns stay in the first cache while tiles take turns */
+    CACHED_S8 = 128 << 10, /* bytes of activations that stay in the second */
     ROWS_F32 = 6,
     ROW_BLOCK = 48,
 };
@@ -68,85 +68,78 @@ static int tile_rows(int left, int most)
 
 /* ---- int8 ---- */
 
-/* A stretch of a block of rows: s = a - 128 and its magnitude. */
-struct signed_rows {
-    int8_t s[BLOCK_S8][STRETCH];
-    uint8_t mag[BLOCK_S8][STRETCH];
-};
-
-static void signed_rows_fill(struct signed_rows *t, const uint8_t *a, size_t lda, int rows, int len)
-{
-    const __m256i flip = _mm256_set1_epi8((char)-128);
-    for (int r = 0; r < rows; r++, a += lda) {
-        int i = 0;
-        for (; i + 32 <= len; i += 32) {
-            __m256i s = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(a + i)), flip);
-            _mm256_storeu_si256((__m256i *)&t->s[r][i], s);
-            _mm256_storeu_si256((__m256i *)&t->mag[r][i], _mm256_abs_epi8(s));
-        }
-        for (; i < len; i++) {
-            int s = a[i] - 128;
-            t->s[r][i] = (int8_t)s;
-            t->mag[r][i] = (uint8_t)(s < 0 ? -s : s);
-        }
-    }
-}
-
-INLINE __m256i quad(const void *p)
+INLINE __m256i quad(const uint8_t *p)
 {
     int32_t q;
     memcpy(&q, p, 4);
     return _mm256_set1_epi32(q);
 }
 
-/* acc += the sums of four products each of magnitudes and of weights with the signs of s. */
-INLINE void add_products(__m256i *acc, __m256i w, __m256i s, __m256i mag)
+/* acc += the products of two quads of activations and of weights. */
+INLINE void add_two_quads(__m256i *acc, __m256i x, __m256i y, const int8_t *w)
 {
-    __m256i t;
-    __asm__("vpsignb %[s], %[w], %[t]\n\t"
-            "vpmaddubsw %[t], %[mag], %[t]\n\t"
+    __m256i t, u;
+    __asm__("vpmaddubsw %[v], %[x], %[t]\n\t"
+            "vpmaddubsw %[w], %[y], %[u]\n\t"
+            "vpaddw %[u], %[t], %[t]\n\t"
             "vpmaddwd %[ones], %[t], %[t]\n\t"
             "vpaddd %[t], %[acc], %[acc]"
-            : [acc] "+x"(*acc), [t] "=&x"(t)
-            : [w] "x"(w), [s] "x"(s), [mag] "x"(mag), [ones] "x"(_mm256_set1_epi16(1)));
+            : [acc] "+x"(*acc), [t] "=&x"(t), [u] "=&x"(u)
+            : [x] "x"(x), [y] "x"(y), [v] "m"(*(const __m256i *)w),
+              [w] "m"(*(const __m256i *)(w + 4 * PN_PANEL)), [ones] "x"(_mm256_set1_epi16(1)));
 }
 
-/* Where a tile stands: rows from `row` of a block, `len` of k from `from` on. */
-struct place {
-    const struct signed_rows *t;
-    int row, from, len;
-    const char *next; /* what to fetch meanwhile, as many bytes as are read; NULL: nothing */
+INLINE __m256i add_quad(__m256i acc, __m256i x, const int8_t *w)
+{
+    __m256i t = _mm256_maddubs_epi16(x, _mm256_load_si256((const __m256i *)w));
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(t, _mm256_set1_epi16(1)));
+}
+
+/* A stretch of k of some rows: where it stands in the first of them. */
+struct stretch {
+    const uint8_t *a;
+    size_t lda;
+    int len;
 };
 
-/* sum[r][8v ...] += s w for `vecs` times eight columns. */
-INLINE void tile_s8(const int rows, const int vecs, const struct place *p, const int8_t *w,
+/* What a tile fetches meanwhile: `lines` (0, 1 or 2) of 64 bytes for every eight of k. */
+struct fetch {
+    const char *from;
+    int lines;
+};
+
+/* sum[r][8v ...] += a w for `vecs` times eight columns. */
+INLINE void tile_s8(const int rows, const int vecs, struct stretch s, const int8_t *w, struct fetch f,
                     int32_t (*sum)[PN_PANEL])
 {
-    const int8_t *s = &p->t->s[p->row][p->from];
-    const uint8_t *mag = &p->t->mag[p->row][p->from];
-    const char *next = p->next;
     __m256i acc[TILE_S8][8];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; v++)
             acc[r][v] = _mm256_loadu_si256((const __m256i *)&sum[r][8 * v]);
-    for (int i = 0; i < p->len; i += 4, w += 4 * PN_PANEL) {
-        __m256i b[8];
-        if (next) {
-            __builtin_prefetch(next, 0, 2);
-            next += 32 * vecs;
-        }
-#pragma GCC unroll 8
-        for (int v = 0; v < vecs; v++)
-            b[v] = _mm256_load_si256((const __m256i *)(w + 32 * v));
+    int i = 0;
+    for (; i + 8 <= s.len; i += 8, w += 8 * PN_PANEL) {
+        if (f.lines > 0)
+            __builtin_prefetch(f.from, 0, 2);
+        if (f.lines > 1)
+            __builtin_prefetch(f.from + 64, 0, 2);
+        f.from += 64 * f.lines;
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
-            __m256i x = quad(s + r * STRETCH + i), y = quad(mag + r * STRETCH + i);
+            const uint8_t *a = s.a + (size_t)r * s.lda + i;
+            __m256i x = quad(a), y = quad(a + 4);
 #pragma GCC unroll 8
             for (int v = 0; v < vecs; v++)
-                add_products(&acc[r][v], b[v], x, y);
+                add_two_quads(&acc[r][v], x, y, w + 32 * v);
         }
+    }
+    if (i < s.len) {
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vecs; v++)
+                acc[r][v] = add_quad(acc[r][v], quad(s.a + (size_t)r * s.lda + i), w + 32 * v);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -155,18 +148,17 @@ INLINE void tile_s8(const int rows, const int vecs, const struct place *p, const
             _mm256_storeu_si256((__m256i *)&sum[r][8 * v], acc[r][v]);
 }
 
-static void tile_rows_s8(int rows, const struct place *p, const int8_t *w, int32_t (*sum)[PN_PANEL])
+static void tile_rows_s8(int rows, struct stretch s, const int8_t *w, struct fetch f,
+                         int32_t (*sum)[PN_PANEL])
 {
-    if (rows == 5)
-        tile_s8(5, 2, p, w, sum);
-    else if (rows == 4)
-        tile_s8(4, 2, p, w, sum);
+    if (rows == 4)
+        tile_s8(4, 2, s, w, f, sum);
     else if (rows == 3)
-        tile_s8(3, 2, p, w, sum);
+        tile_s8(3, 2, s, w, f, sum);
     else if (rows == 2)
-        tile_s8(2, 2, p, w, sum);
+        tile_s8(2, 2, s, w, f, sum);
     else
-        tile_s8(1, 2, p, w, sum);
+        tile_s8(1, 2, s, w, f, sum);
 }
 
 /* Columns [c, PN_PANEL) of a panel's sums. */
@@ -175,52 +167,41 @@ INLINE int32_t (*sums_from(int32_t (*sum)[PN_PANEL], int c))[PN_PANEL]
     return (int32_t(*)[PN_PANEL])(&sum[0][c]);
 }
 
-/* A chunk of a panel for one or two rows, read straight through, as memory likes it. */
-static void chunk_few_s8(int rows, const struct place *p, const int8_t *w, int32_t (*sum)[PN_PANEL])
+/* A panel for one or two rows, read straight through, as memory likes it. */
+static void few_s8(int rows, struct stretch s, const int8_t *w, int32_t (*sum)[PN_PANEL])
 {
+    const struct fetch none = { NULL, 0 };
     if (rows == 1)
-        tile_s8(1, 8, p, w, sum);
+        tile_s8(1, 8, s, w, none, sum);
     for (int c = 0; rows == 2 && c < PN_PANEL; c += 32)
-        tile_s8(2, 4, p, w + 4 * c, sums_from(sum, c));
+        tile_s8(2, 4, s, w + 4 * c, none, sums_from(sum, c));
 }
 
-/* The same for a block of rows, in tiles as equal as can be. `next`: the next panel's chunk, or NULL. */
-static void chunk_s8(int rows, struct place p, const int8_t *w, const char *next, int32_t (*sum)[PN_PANEL])
+/* A chunk of a panel for a block of rows, in tiles as equal as can be. `next`: as many bytes to be fetched,
+ * by the first two tiles of each 16 columns; or NULL. */
+static void chunk_s8(int rows, struct stretch s, const int8_t *w, const char *next, int32_t (*sum)[PN_PANEL])
 {
-    for (int c = 0; c < PN_PANEL; c += 16)
+    for (int c = 0; c < PN_PANEL; c += 16) {
+        const char *half = next ? next + (c + 8) * s.len : NULL;
+        struct fetch f = { next ? next + c * s.len : NULL, !next ? 0 : rows <= TILE_S8 ? 2 : 1 };
         for (int n, from = 0; from < rows; from += n) {
             n = tile_rows(rows - from, TILE_S8);
-            p.row = from;
-            p.next = next && from == 0 ? next + (size_t)c * (size_t)p.len : NULL;
-            tile_rows_s8(n, &p, w + 4 * c, sums_from(sum + from, c));
+            struct stretch at = { s.a + (size_t)from * s.lda, s.lda, s.len };
+            tile_rows_s8(n, at, w + 4 * c, f, sums_from(sum + from, c));
+            f = half && from == 0 ? (struct fetch){ half, 1 } : (struct fetch){ NULL, 0 };
         }
-}
-
-/* `len` of k of one panel for a block of rows. `w`: its first byte there; `next`: the next panel's, or NULL.
- */
-static void stretch_s8(int rows, const struct signed_rows *t, int len, const int8_t *w, const char *next,
-                       int32_t (*sum)[PN_PANEL])
-{
-    if (rows <= 2) {
-        chunk_few_s8(rows, &(struct place){ t, 0, 0, len, NULL }, w, sum);
-        return;
-    }
-    for (int from = 0; from < len; from += CHUNK) {
-        size_t at = (size_t)from * PN_PANEL;
-        chunk_s8(rows, (struct place){ t, 0, from, PN_MIN(CHUNK, len - from), NULL }, w + at,
-                 next ? next + at : NULL, sum);
     }
 }
 
 /* Sums of row i, columns from j, to y. */
 static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t *sum)
 {
-    const __m256i zero = _mm256_set1_epi32(128 - g->rows[i].zero);
+    const __m256i zero = _mm256_set1_epi32(g->rows[i].zero);
     const __m256 scale = _mm256_set1_ps(g->rows[i].scale);
     for (int c = 0; c < PN_PANEL; c += 8) {
         __m256i w_sum = _mm256_loadu_si256((const __m256i *)(g->w_sum + j + c));
         __m256i s =
-            _mm256_add_epi32(_mm256_loadu_si256((const __m256i *)(sum + c)), _mm256_mullo_epi32(w_sum, zero));
+            _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(sum + c)), _mm256_mullo_epi32(w_sum, zero));
         __m256 v =
             _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(scale, _mm256_loadu_ps(g->w_scale + j + c)),
                             _mm256_loadu_ps(g->bias + j + c));
@@ -228,33 +209,40 @@ static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t 
     }
 }
 
-/* Rows [i, i + rows) of the product. */
-static void block_s8(const struct pn_gemm_u8s8 *g, int i, int rows)
+/* Rows [i, i + rows) of one panel; `next`: the panel to be fetched meanwhile, or NULL. */
+static void block_s8(const struct pn_gemm_u8s8 *g, int i, int rows, int j, const char *next)
 {
-    struct signed_rows t;
-    const uint8_t *a = g->a + (size_t)i * g->lda;
+    const struct stretch s = { g->a + (size_t)i * g->lda, g->lda, g->k };
+    const int8_t *w = g->w + (size_t)j * (size_t)g->k;
+    int32_t sum[BLOCK_S8][PN_PANEL];
+    memset(sum, 0, (size_t)rows * sizeof(sum[0]));
+    if (rows <= 2)
+        few_s8(rows, s, w, sum);
+    for (int from = 0; rows > 2 && from < g->k; from += CHUNK) {
+        size_t at = (size_t)from * PN_PANEL;
+        chunk_s8(rows, (struct stretch){ s.a + from, s.lda, PN_MIN(CHUNK, g->k - from) }, w + at,
+                 next ? next + at : NULL, sum);
+    }
+    for (int r = 0; r < rows; r++)
+        finish_s8(g, i + r, j, sum[r]);
+}
+
+/* Rows [from, to), few enough to stay in the second cache while all panels pass over them. */
+static void rows_s8(const struct pn_gemm_u8s8 *g, int from, int to)
+{
+    int blocks = (to - from + BLOCK_S8 - 1) / BLOCK_S8, each = (to - from + blocks - 1) / blocks;
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
-        const int8_t *w = g->w + (size_t)j * (size_t)g->k;
-        int32_t sum[BLOCK_S8][PN_PANEL];
-        memset(sum, 0, (size_t)rows * sizeof(sum[0]));
-        for (int from = 0; from < g->k; from += STRETCH) {
-            int len = PN_MIN(STRETCH, g->k - from);
-            if (j == g->n_from || g->k > STRETCH)
-                signed_rows_fill(&t, a + from, g->lda, rows, len);
-            const int8_t *at = w + (size_t)from * PN_PANEL;
-            const int8_t *next = j + PN_PANEL < g->n_to ? at + (size_t)g->k * PN_PANEL : NULL;
-            stretch_s8(rows, &t, len, at, (const char *)next, sum);
-        }
-        for (int r = 0; r < rows; r++)
-            finish_s8(g, i + r, j, sum[r]);
+        const int8_t *next = j + PN_PANEL < g->n_to ? g->w + (size_t)(j + PN_PANEL) * (size_t)g->k : NULL;
+        for (int i = from; i < to; i += each)
+            block_s8(g, i, PN_MIN(each, to - i), j, i + each >= to ? (const char *)next : NULL);
     }
 }
 
 static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
 {
-    int blocks = (g->m + BLOCK_S8 - 1) / BLOCK_S8, each = blocks ? (g->m + blocks - 1) / blocks : 0;
-    for (int i = 0; i < g->m; i += each)
-        block_s8(g, i, PN_MIN(each, g->m - i));
+    int most = PN_MAX(BLOCK_S8, CACHED_S8 / PN_MAX(g->k, 1));
+    for (int i = 0; i < g->m; i += most)
+        rows_s8(g, i, PN_MIN(i + most, g->m));
 }
 
 /* ---- f32 ---- */
@@ -372,31 +360,38 @@ static bool range(const float *x, int k, float *ret_low, float *ret_high)
     return _mm256_movemask_ps(nan) != 0;
 }
 
+/* How a row becomes bytes. */
+struct steps {
+    __m256 inverse; /* of the scale */
+    __m256i zero;
+    __m128i top;
+};
+
 /* Eight activations as bytes in the low half. */
-INLINE __m128i quantize8(__m256 x, __m256 inverse, __m256i zero)
+INLINE __m128i quantize8(__m256 x, struct steps s)
 {
-    __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(x, inverse)), zero);
+    __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(x, s.inverse)), s.zero);
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
-    return _mm_packus_epi16(words, words);
+    return _mm_min_epu8(_mm_packus_epi16(words, words), s.top);
 }
 
-static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
+static void quantize_row(const float *x, int k, int top, uint8_t *q, struct pn_quant_row *ret)
 {
     float low, high;
     bool nan = range(x, k, &low, &high);
-    float inverse = pn_quant_range(low, high, nan, ret);
+    float inverse = pn_quant_range(low, high, nan, top, ret);
     if (inverse == 0) {
         memset(q, 0, (size_t)(k + 3) / 4 * 4);
         return;
     }
-    __m256 by = _mm256_set1_ps(inverse);
-    __m256i zero = _mm256_set1_epi32(ret->zero);
+    const struct steps s = { _mm256_set1_ps(inverse), _mm256_set1_epi32(ret->zero),
+                             _mm_set1_epi8((char)top) };
     int i = 0;
     for (; i + 8 <= k; i += 8)
-        _mm_storel_epi64((__m128i *)(q + i), quantize8(_mm256_loadu_ps(x + i), by, zero));
+        _mm_storel_epi64((__m128i *)(q + i), quantize8(_mm256_loadu_ps(x + i), s));
     if (i < k) {
         uint8_t last[16];
-        _mm_storeu_si128((__m128i *)last, quantize8(_mm256_maskload_ps(x + i, lanes(k - i)), by, zero));
+        _mm_storeu_si128((__m128i *)last, quantize8(_mm256_maskload_ps(x + i, lanes(k - i)), s));
         memset(last + (k - i), 0, (size_t)(8 - (k - i)));
         memcpy(q + i, last, (size_t)((k + 3) / 4 * 4 - i));
     }
@@ -404,6 +399,7 @@ static void quantize_row(const float *x, int k, uint8_t *q, struct pn_quant_row 
 
 void pn_kern_linear_avx2(struct pn_kern *k)
 {
+    k->activation_top = 127;
     k->quantize_row = quantize_row;
     k->gemm_u8s8 = gemm_u8s8;
     k->gemm_f32 = gemm_f32;

@@ -138,21 +138,23 @@ static bool range(const float *x, int k, float *ret_lo, float *ret_hi)
     return nan;
 }
 
-static void quantize_row_avx512(const float *x, int k, uint8_t *q, struct pn_quant_row *ret)
+static void quantize_row_avx512(const float *x, int k, int top, uint8_t *q, struct pn_quant_row *ret)
 {
     float lo, hi;
     bool nan = range(x, k, &lo, &hi);
     size_t padded = (size_t)(k + 3) / 4 * 4;
-    float inverse = pn_quant_range(lo, hi, nan, ret);
+    float inverse = pn_quant_range(lo, hi, nan, top, ret);
     if (inverse == 0) {
         memset(q, 0, padded);
         return;
     }
-    const __m512i offset = _mm512_set1_epi32(ret->zero), none = _mm512_setzero_si512();
+    const __m512i offset = _mm512_set1_epi32(ret->zero), none = _mm512_setzero_si512(),
+                  most = _mm512_set1_epi32(top);
     for (int i = 0; i < k; i += 16) {
         __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(pn_tail_mask(k - i), x + i), _mm512_set1_ps(inverse));
         __m512i n = _mm512_add_epi32(_mm512_cvtps_epi32(v), offset);
-        _mm512_mask_cvtusepi32_storeu_epi8(q + i, pn_tail_mask(k - i), _mm512_max_epi32(n, none));
+        n = _mm512_min_epi32(_mm512_max_epi32(n, none), most);
+        _mm512_mask_cvtepi32_storeu_epi8(q + i, pn_tail_mask(k - i), n);
     }
     memset(q + k, 0, padded - (size_t)k);
 }

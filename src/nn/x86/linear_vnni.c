@@ -259,5 +259,6 @@ static void gemm_u8s8_vnni(const struct pn_gemm_u8s8 *g)
 
 void pn_kern_linear_vnni(struct pn_kern *k)
 {
+    k->activation_top = 255;
     k->gemm_u8s8 = gemm_u8s8_vnni;
 }
