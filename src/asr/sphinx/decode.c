@@ -32,6 +32,7 @@
 struct pn_sphinx_decoder {
     cmd_ln_t *config;
     ps_decoder_t *ps;
+    ngram_model_t *lm; /* ps's */
 };
 
 /* ---- loading ---- */
@@ -80,6 +81,15 @@ static cmd_ln_t *make_config(const struct model_paths *m)
                        "-lw", "8", "-topn", "8", (char *)NULL);
 }
 
+/* Of its one search, whose name ps_get_search would tell at the price of a leak. */
+static ngram_model_t *language_model(ps_decoder_t *ps)
+{
+    ps_search_iter_t *search = ps_search_iter(ps);
+    ngram_model_t *lm = ps_get_lm(ps, ps_search_iter_val(search));
+    ps_search_iter_free(search);
+    return lm;
+}
+
 int pn_sphinx_decoder_new(const char *model_dir, struct pn_sphinx_decoder **ret, struct pn_err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -97,6 +107,7 @@ int pn_sphinx_decoder_new(const char *model_dir, struct pn_sphinx_decoder **ret,
         pn_sphinx_decoder_free(d);
         return pn_fail(err, PN_EFORMAT, "sphinx: the model in %.160s cannot be loaded", model_dir);
     }
+    d->lm = language_model(d->ps);
     ps_get_feat(d->ps)->cmn = CMN_NONE; /* the model's feat.params say "batch", whatever the options say */
     *ret = d;
     return 0;
@@ -274,8 +285,7 @@ static int search(ps_decoder_t *ps, struct pn_sphinx_utterance *u, const struct 
 /* The language model with its weight multiplied: at 1 as it was loaded. */
 static void weigh_language(struct pn_sphinx_decoder *d, float factor)
 {
-    ngram_model_apply_weights(ps_get_lm(d->ps, ps_get_search(d->ps)),
-                              cmd_ln_float32_r(d->config, "-lw") * factor,
+    ngram_model_apply_weights(d->lm, cmd_ln_float32_r(d->config, "-lw") * factor,
                               cmd_ln_float32_r(d->config, "-wip"));
 }
 
