@@ -54,7 +54,6 @@ def recognise(server, model, audio):
     return r.json()
 
 
-@pytest.mark.threads
 @pytest.mark.parametrize("model", CLIPS)
 def test_a_clip_does_not_wait_for_a_long_file(server, model):
     path, seconds = CLIPS[model], SECONDS[model]

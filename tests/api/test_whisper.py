@@ -90,7 +90,6 @@ def test_word_times(whisper):
         assert abs(got["probability"] - r["probability"]) <= 5e-3, (got, r)
 
 
-@pytest.mark.threads
 def test_many_at_once_get_what_they_get_alone(whisper):
     names = ["01", "05", "09"] * (2 if SANITIZER else 8)
     alone = {n: ask(whisper, n) for n in set(names)}

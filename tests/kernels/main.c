@@ -1,7 +1,7 @@
 /* main.c - every level of kernels that this CPU offers against portable C, then the pool and the layers.
  *
- * The seed is the first argument or PINNA_SEED, else fixed; it is printed, and the same seed gives the same
- * data. */
+ * check_kernels [SEED [LEVEL]]: the seed is the first argument or PINNA_SEED, else fixed; it is printed, and
+ * the same seed gives the same data. With a level that one alone is checked, without pool and layers. */
 #include "check.h"
 
 #include "base/str.h"
@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const LEVELS[] = { "c", "avx2", "avx512", "vnni", "fp16", "neon", "dotprod" };
 
@@ -40,6 +41,7 @@ static int run(struct pn_check *c, void (*const *checks)(struct pn_check *), siz
 int main(int argc, char **argv)
 {
     uint64_t s = seed(argc, argv);
+    const char *only = argc > 2 ? argv[2] : NULL;
     unsigned have = pn_cpu_detect();
     int failed = 0;
     struct pn_kern ref, kern;
@@ -49,12 +51,14 @@ int main(int argc, char **argv)
         unsigned bits;
         if (pn_cpu_parse(pn_str(LEVELS[i]), &bits, NULL) < 0)
             return 1;
-        if ((bits & have) != bits)
+        if ((bits & have) != bits || (only && strcmp(only, LEVELS[i]) != 0))
             continue;
         pn_kern_init(&kern, bits);
         struct pn_check c = { .level = LEVELS[i], .ref = &ref, .kern = &kern, .rng = s };
         failed += run(&c, CHECKS, PN_ARRAY_LEN(CHECKS));
     }
+    if (only)
+        return failed ? 1 : 0;
     struct pn_check once = { .level = "layers", .ref = &ref, .kern = pn_kern(), .rng = s };
     failed += run(&once, CHECKS_ONCE, PN_ARRAY_LEN(CHECKS_ONCE));
     return failed ? 1 : 0;

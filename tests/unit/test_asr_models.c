@@ -141,7 +141,7 @@ static char *alone(struct pn_scheduler *s, struct pn_recognizer *r, struct clip 
 
 static void test_company_changes_nothing(void **state)
 {
-    enum { COMPANY = PN_SANITIZED ? 4 : 12 };
+    enum { COMPANY = PN_SANITIZED ? 3 : 12 };
     (void)state;
     struct pn_models *m = open_models("one", 1);
     struct pn_scheduler *s = new_scheduler();
