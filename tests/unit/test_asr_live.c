@@ -60,6 +60,29 @@ static void test_audio_is_handed_on_in_pieces(void **state)
     tear_down();
 }
 
+/* What a detector cuts comes in sixths of a piece. */
+static void test_what_is_cut_is_handed_on_sooner(void **state)
+{
+    (void)state;
+    struct client c;
+    set_up(4, 9600);
+    struct pn_live_request req = {
+        .want = { .language = "en", .task = "transcribe", .live = true, .vad = true },
+        .format = PN_INTAKE_S16LE,
+        .rate = 16000
+    };
+    assert_int_equal(try_start(&c, &req), 0);
+    assert_int_equal(say(&c, 2 * 1600 - 2), 0);
+    usleep(20000);
+    assert_int_equal(fake_n_steps(&fake), 0);
+    assert_int_equal(say(&c, 2), 0);
+    wait_for_text(&c, "1600");
+    pn_live_finish(c.live);
+    wait_for_end(&c);
+    leave(&c);
+    tear_down();
+}
+
 static void test_nothing_said(void **state)
 {
     (void)state;
@@ -305,6 +328,7 @@ static void test_options(void **state)
 static const struct CMUnitTest TESTS[] = {
     cmocka_unit_test(test_news_come_in_order),
     cmocka_unit_test(test_audio_is_handed_on_in_pieces),
+    cmocka_unit_test(test_what_is_cut_is_handed_on_sooner),
     cmocka_unit_test(test_nothing_said),
     cmocka_unit_test(test_no_partial_results),
     cmocka_unit_test(test_faster_than_the_recogniser),

@@ -1,4 +1,4 @@
-/* hearing.c - bytes to samples, and samples to the stream in pieces of `feed_samples`. */
+/* hearing.c - bytes to samples, and samples to the stream in pieces. */
 #include "asr/live/session.h"
 
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 enum {
     SLICE = 8192,     /* bytes converted at a time */
     TURN_SLICES = 16, /* in one turn, so that all have theirs */
+    CUT_PARTS = 6 /* of `feed_samples`, of which streams that are cut at pauses are handed one at a time */
 };
 
 /* ---- samples to the stream ---- */
@@ -30,10 +31,18 @@ static int make_room(struct pn_live *s, size_t n)
     return 0;
 }
 
+/* A sentence that the detector finds may begin anywhere in a piece, so its chunks are complete somewhere in
+ * one, too, and its end is. What waits for the rest of the piece comes late by as much. */
+static size_t piece_of(const struct pn_live *s)
+{
+    size_t n = (size_t)s->engine->opt.feed_samples;
+    return s->microphone && s->want->vad ? PN_MAX(n / CUT_PARTS, (size_t)1) : n;
+}
+
 /* Feeds whole pieces, at the end (`all`) the shorter one, too. 0, or the stream's -PN_EFULL or failure. */
 static int feed_pieces(struct pn_live *s, bool all)
 {
-    size_t piece = (size_t)s->engine->opt.feed_samples, done = 0;
+    size_t piece = piece_of(s), done = 0;
     int r = 0;
     while (r == 0 && (s->n_pcm - done >= piece || (all && s->n_pcm > done))) {
         size_t n = PN_MIN(piece, s->n_pcm - done);

@@ -27,8 +27,8 @@ struct pn_live_options {
     struct pn_models *models;
     int worker_threads;
     int max_sessions; /* open at once */
-    int feed_samples; /* ASR_CHUNK_SIZE: audio is handed on in pieces of so many samples; the last one may be
-                         shorter */
+    int feed_samples; /* ASR_CHUNK_SIZE: audio is handed on in pieces of so many samples, that of a microphone
+                         which is cut at pauses in sixths of it; the last one may be shorter */
     /* Histogram of seconds from when the audio that completes a partial result was there to its news;
      * borrowed, may be NULL. */
     struct pn_metric *chunk_latency;
