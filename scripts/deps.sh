@@ -22,7 +22,7 @@ packages_of() {
     build) echo "${compile[@]}" "${libraries[@]}" ;;
     run) echo "${sample[@]}" pocketsphinx-en-us ;;
     test) echo "${sample[@]}" "${fuzzers[@]}" "${browser[@]}" "${node[@]}" libcmocka-dev clang-format shellcheck strace ffmpeg zzuf \
-        python3 python3-pytest python3-requests python3-websockets python3-aiohttp python3-numpy espeak-ng ;;
+        python3 python3-pytest python3-pytest-xdist python3-requests python3-websockets python3-aiohttp python3-numpy espeak-ng ;;
     fuzz) echo "${fuzzers[@]}" ;;
     bench) echo "${sample[@]}" "${yardsticks[@]}" "${node[@]}" wrk nginx python3 espeak-ng ffmpeg ;;
     deb) echo dpkg-dev debhelper fakeroot lintian libcmocka-dev ;;

@@ -4,8 +4,8 @@
 #   tools   checks of the tree: format, rooms, banned calls, headers, links, packages
 #   plain   unit, API, load and browser tests
 #   asan    unit and API tests under AddressSanitizer and UndefinedBehaviorSanitizer
-#   tsan    unit and API tests under ThreadSanitizer
-#   fuzz    every parser for FUZZ_TEST_SECONDS (10)
+#   tsan    those of them that are about threads under ThreadSanitizer
+#   fuzz    every parser for FUZZ_TEST_SECONDS (5)
 # Without a PART all of them. Each step leaves its output and its results in build-results/.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -69,10 +69,13 @@ unit() {
     return $status
 }
 
+# Two files of tests at once, each with servers of its own: they mostly wait for these. A run that hangs is cut
+# off and says how far it came.
 pytests() {
     local name=$1 kind=$2
     shift 2
-    with_build "$kind" "$python" -m pytest -q --durations=10 --junitxml="$results/$name.xml" "$@"
+    with_build "$kind" timeout --signal=INT --kill-after=60 1200 "$python" -m pytest -q -n 2 --dist loadfile \
+        --durations=10 --junitxml="$results/$name.xml" "$@"
 }
 
 unit_and_api() { # KIND MARKERS
@@ -94,7 +97,7 @@ if has plain && [ -e build-test/pinna ]; then
     step test-browser pytests test-browser test tests/browser
 fi
 
-# One core each: the tests mostly wait for the server they talk to.
+# Side by side, about a core each.
 if has asan && build asan; then
     unit_and_api asan 'not load' &
 fi
@@ -104,7 +107,7 @@ fi
 wait
 
 if has fuzz && build fuzz; then
-    step fuzz tests/fuzz/run.sh build-fuzz "${FUZZ_TEST_SECONDS:-10}" "$results/fuzz.xml"
+    step fuzz tests/fuzz/run.sh build-fuzz "${FUZZ_TEST_SECONDS:-5}" "$results/fuzz.xml"
 fi
 
 echo "test.sh: $((SECONDS - began)) s"

@@ -8,6 +8,7 @@ async def drip(port, first, drop=b"", every=0.3, seconds=20, before=b""):
 
     `before` is a good request that is answered first.
     """
+    t = time.monotonic()  # before the server's deadline can begin
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     got = b""
     if before:
@@ -15,7 +16,6 @@ async def drip(port, first, drop=b"", every=0.3, seconds=20, before=b""):
         got = await reader.readuntil(b"}")
         assert got.startswith(b"HTTP/1.1 200"), got
         got = b""
-    t = time.monotonic()
     writer.write(first)
 
     async def read():
