@@ -6,6 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* What is asked for is 500 ms; the server's detector by loudness looks 350 ms ahead, and an end is told once
+ * the padding behind it, 300 ms, cannot meet that of a next beginning. */
+enum { SILENCE_MS = 350 + 2 * 300 };
+
 static const struct pn_json_limits LIMITS = { .depth = 16, .values = 200000 };
 
 static struct pn_str text_of(const json_t *m, const char *key)
@@ -171,13 +175,13 @@ HEAR(hear_funasr, funasr_hear)
 HEAR(hear_realtime, realtime_hear)
 
 static const struct live_protocol PROTOCOLS[] = {
-    { "ptt", "/ws/asr", false, true, NULL, ptt_start, ptt_audio, ptt_stop, hear_ptt },
-    { "ptt-binary", "/ws/asr", true, false, NULL, ptt_start, audio_binary, ptt_stop, hear_ptt_binary },
-    { "funasr", "/", true, false, NULL, funasr_start, audio_binary, funasr_stop, hear_funasr },
+    { "ptt", "/ws/asr", false, true, NULL, ptt_start, ptt_audio, ptt_stop, hear_ptt, 0 },
+    { "ptt-binary", "/ws/asr", true, false, NULL, ptt_start, audio_binary, ptt_stop, hear_ptt_binary, 0 },
+    { "funasr", "/", true, false, NULL, funasr_start, audio_binary, funasr_stop, hear_funasr, 0 },
     { "realtime", "/v1/realtime", false, false, realtime_greet, NULL, realtime_audio, realtime_stop,
-      hear_realtime },
+      hear_realtime, 0 },
     { "realtime-vad", "/v1/realtime", false, false, realtime_greet_vad, NULL, realtime_audio, NULL,
-      hear_realtime },
+      hear_realtime, SILENCE_MS },
 };
 
 const struct live_protocol *live_protocol_at(size_t i)

@@ -33,6 +33,7 @@ struct live_protocol {
     void (*audio)(const struct live_frame *f, int64_t timestamp, struct pn_buf *out);
     void (*stop)(struct pn_buf *out); /* NULL: silence ends it */
     void (*hear)(struct pn_str message, struct live_answer *ret);
+    int silence_ms; /* that is in the time to the final result, however quick the server is */
 };
 
 /* "ptt", "ptt-binary", "funasr", "realtime", "realtime-vad"; NULL: none of them. */

@@ -248,7 +248,7 @@ static void judge(const struct run *r, struct live_result *ret)
     for (int i = 0; i < r->n; i++)
         ret->lost += r->speakers[i].state == LIVE_WAITING;
     ret->phase_ms = phase_of(r);
-    double p99 = t->chunk.n > 0 ? ret->chunk.p99 : ret->final.p99;
+    double p99 = t->chunk.n > 0 ? ret->chunk.p99 : ret->final.p99 - r->opt->protocol->silence_ms;
     ret->holds = felt->n > 0 && p99 < LIMIT_MS && ret->slope_ms < GROWS_MS && ret->refused == 0 &&
                  ret->failed == 0 && ret->lost == 0;
 }
