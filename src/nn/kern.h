@@ -48,9 +48,9 @@ struct pn_gemm_u8s8 {
     int m, k;         /* k is a multiple of 4; activations and weights are zero-padded up to it */
     int n_from;       /* a multiple of PN_PANEL */
     int n_to;         /* any */
-    const uint8_t *a; /* [m][lda] */
+    const uint8_t *a; /* [m][lda], or [2m] if paired */
     size_t lda;
-    const struct pn_quant_row *rows; /* [m] */
+    const struct pn_quant_row *rows; /* [m], or [2m] */
     const int8_t *w; /* [ceil(n / 64)][k / 4][64][4], -127..127, 64-byte aligned; missing columns are 0 */
     const float *w_scale; /* [n padded to 64], 64-byte aligned, as w_sum and bias */
     const int32_t *w_sum; /* sum over k of w */
@@ -58,6 +58,8 @@ struct pn_gemm_u8s8 {
     float *y;             /* [m][ldy]; column j at y[i * ldy + j] */
     size_t ldy;
     enum pn_epilogue epilogue;
+    bool paired; /* rows 2i and 2i + 1 of `a` and `rows` add up to row i of y, of m; only with activations up
+                    to 127 */
 };
 
 /* The same in f32: w is [ceil(n / 64)][k][64]; k is any. */

@@ -159,8 +159,15 @@ static size_t quant_rows_size(int m)
     return pn_round_up((size_t)m * sizeof(struct pn_quant_row), 64);
 }
 
+/* Rows of bytes for one of activations. */
+static int parts(const struct pn_linear *l)
+{
+    return l->fine && pn_kern()->activation_top < 255 ? 2 : 1;
+}
+
 size_t pn_linear_scratch(const struct pn_linear *l, int m)
 {
+    m *= parts(l);
     return l->precision == PN_INT8 ? quant_rows_size(m) + (size_t)m * quant_lda(l) : 64;
 }
 
@@ -168,13 +175,13 @@ size_t pn_linear_scratch(const struct pn_linear *l, int m)
 struct product {
     const struct pn_linear *l;
     const struct pn_kern *kern;
-    int m;
+    int m, parts;
     const float *x;
     size_t ldx;
     float *y;
     size_t ldy;
     enum pn_epilogue epilogue;
-    struct pn_quant_row *rows;
+    struct pn_quant_row *rows; /* [m * parts], as of q */
     uint8_t *q;
     int share; /* panels or rows of one index of the loop */
 };
@@ -186,23 +193,43 @@ static struct product product(const struct pn_linear *l, int m, const float *x, 
         .l = l,
         .kern = pn_kern(),
         .m = m,
+        .parts = parts(l),
         .x = x,
         .ldx = ldx,
         .y = y,
         .ldy = ldy,
         .epilogue = e,
         .rows = scratch,
-        .q = (uint8_t *)scratch + quant_rows_size(m),
+        .q = (uint8_t *)scratch + quant_rows_size(m * parts(l)),
     };
+}
+
+/* What is left of x after its bytes q, in bytes of 126 steps to one of theirs. */
+static void quantize_rest(const float *x, int k, const uint8_t *q, const struct pn_quant_row *row,
+                          uint8_t *rest, struct pn_quant_row *ret_rest)
+{
+    const float steps = isnan(row->scale) ? 0 : 126 / row->scale;
+    memset(rest, 0, (size_t)padded_k(PN_INT8, k));
+    for (int i = 0; steps > 0 && i < k; i++) {
+        float v = (x[i] - row->scale * (float)(q[i] - row->zero)) * steps;
+        rest[i] = (uint8_t)(63.5f + (v < -63 ? -63 : v > 63 ? 63 : v));
+    }
+    *ret_rest = (struct pn_quant_row){ .scale = row->scale / 126, .zero = 63 };
 }
 
 static void quantize(const struct product *p, int from, int to)
 {
     if (p->l->precision != PN_INT8)
         return;
-    for (int i = from; i < to; i++)
-        p->kern->quantize_row(p->x + i * p->ldx, p->l->k, p->kern->activation_top, p->q + i * quant_lda(p->l),
-                              &p->rows[i]);
+    const size_t lda = quant_lda(p->l);
+    for (int i = from; i < to; i++) {
+        const float *x = p->x + i * p->ldx;
+        struct pn_quant_row *row = p->rows + i * p->parts;
+        uint8_t *q = p->q + (size_t)i * (size_t)p->parts * lda;
+        p->kern->quantize_row(x, p->l->k, p->kern->activation_top, q, row);
+        if (p->parts == 2)
+            quantize_rest(x, p->l->k, q, row, q + lda, row + 1);
+    }
 }
 
 static void multiply_s8(const struct product *p, int row, int m, int n_from, int n_to)
@@ -212,9 +239,9 @@ static void multiply_s8(const struct product *p, int row, int m, int n_from, int
         .k = padded_k(PN_INT8, p->l->k),
         .n_from = n_from,
         .n_to = n_to,
-        .a = p->q + row * quant_lda(p->l),
+        .a = p->q + (size_t)row * (size_t)p->parts * quant_lda(p->l),
         .lda = quant_lda(p->l),
-        .rows = p->rows + row,
+        .rows = p->rows + row * p->parts,
         .w = p->l->w,
         .w_scale = p->l->scale,
         .w_sum = p->l->sum,
@@ -222,6 +249,7 @@ static void multiply_s8(const struct product *p, int row, int m, int n_from, int
         .y = p->y + row * p->ldy,
         .ldy = p->ldy,
         .epilogue = p->epilogue,
+        .paired = p->parts == 2,
     };
     p->kern->gemm_u8s8(&g);
 }
@@ -258,11 +286,6 @@ void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, flo
     struct product p = product(l, m, x, ldx, y, ldy, e, scratch);
     quantize(&p, 0, m);
     multiply(&p, 0, m, 0, l->n);
-}
-
-bool pn_linear_coarse(const struct pn_linear *l)
-{
-    return l->precision == PN_INT8 && pn_kern()->activation_top < 255;
 }
 
 void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,

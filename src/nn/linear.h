@@ -20,6 +20,7 @@ struct pn_linear {
     const float *scale; /* [n padded to 64]; NULL in f32, as `sum` */
     const int32_t *sum;
     const float *bias; /* [n padded to 64] */
+    bool fine;         /* int8: where activations have 7 bits, these have 14, for twice the work */
 };
 
 /* Bytes of a packed layer, a multiple of 64; 0 when n or k are out of range (1..2^24, 1..PN_MAX_K). */
@@ -41,11 +42,9 @@ size_t pn_linear_scratch(const struct pn_linear *l, int m);
 /* y[m][ldy] = epilogue(x[m][ldx] W^T + b) on the calling thread. */
 void pn_linear(const struct pn_linear *l, int m, const float *x, size_t ldx, float *y, size_t ldy,
                enum pn_epilogue e, void *scratch);
-/* Are activations rounded to 7 bits here, not to 8? */
-bool pn_linear_coarse(const struct pn_linear *l);
-/* What rounding the activations to bytes lost in the pn_linear() before, with the same arguments and
- * scratch: lost[m][ld] = x - what was multiplied; zeros in f32; it may be x. The product of that, added,
- * makes the result as good as one of activations of twice as many bits. */
+/* What rounding the activations to bytes lost in the pn_linear() before, with the same arguments (not `fine`)
+ * and scratch: lost[m][ld] = x - what was multiplied; zeros in f32. The product of that, added, makes the
+ * result as good as one of activations of twice as many bits. */
 void pn_linear_lost(const struct pn_linear *l, int m, const float *x, size_t ldx, const void *scratch,
                     float *lost, size_t ld);
 /* pn_linear() on all threads of the pool, split over output channels (few rows) or rows (many). */

@@ -32,21 +32,32 @@ static void sums_u8s8(const uint8_t *a, int k4, const int8_t *w, int32_t sum[8])
                 sum[j] += a[i * 4 + b] * w[j * 4 + b];
 }
 
+/* v += what row r of the activations gives for eight columns from j. */
+static void add_row(const struct pn_gemm_u8s8 *g, int r, int j, const int8_t *w, float v[8])
+{
+    int32_t sum[8];
+    sums_u8s8(g->a + r * g->lda, g->k / 4, w, sum);
+    for (int c = 0; c < 8; c++) {
+        /* Unsigned: a forged file's sums may overflow, and then wrap as they do in vectors. */
+        uint32_t zero = (uint32_t)g->rows[r].zero * (uint32_t)g->w_sum[j + c];
+        float s = (float)(int32_t)((uint32_t)sum[c] - zero);
+        v[c] = fmaf(s, g->rows[r].scale * g->w_scale[j + c], v[c]);
+    }
+}
+
 static void gemm_u8s8_c(const struct pn_gemm_u8s8 *g)
 {
     for (int j = g->n_from; j < g->n_to; j += 8) {
         const int8_t *w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * g->k + (j % PN_PANEL) * 4;
         for (int i = 0; i < g->m; i++) {
-            int32_t sum[8];
-            sums_u8s8(g->a + i * g->lda, g->k / 4, w, sum);
-            float *y = g->y + i * g->ldy;
-            for (int c = 0; c < PN_MIN(8, g->n_to - j); c++) {
-                /* Unsigned: a forged file's sums may overflow, and then wrap as they do in vectors. */
-                uint32_t zero = (uint32_t)g->rows[i].zero * (uint32_t)g->w_sum[j + c];
-                float s = (float)(int32_t)((uint32_t)sum[c] - zero);
-                float v = fmaf(s, g->rows[i].scale * g->w_scale[j + c], g->bias[j + c]);
-                y[j + c] = finish(g->epilogue, v, y[j + c]);
-            }
+            const int parts = g->paired ? 2 : 1;
+            float v[8], *y = g->y + i * g->ldy;
+            for (int c = 0; c < 8; c++)
+                v[c] = g->bias[j + c];
+            for (int r = i * parts; r < (i + 1) * parts; r++)
+                add_row(g, r, j, w, v);
+            for (int c = 0; c < PN_MIN(8, g->n_to - j); c++)
+                y[j + c] = finish(g->epilogue, v[c], y[j + c]);
         }
     }
 }

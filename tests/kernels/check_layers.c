@@ -91,6 +91,23 @@ static void check_values(struct pn_check *c, const struct layer *l, int m, const
     CHECK(c, worst < limit, "%s m=%d n=%d k=%d: off by %g", pn_precision_name(l->p), m, l->n, l->k, worst);
 }
 
+/* Of `fine` layers the weights alone are rounded in a way that shows. */
+static void check_fine(struct pn_check *c, const struct layer *l, int m, const float *x, const float *y)
+{
+    double worst = 0, limit = pn_kern()->activation_top < 255 ? 5e-4 * sqrt(l->k) : HUGE_VAL;
+    float *w = pn_check_alloc(c, (size_t)l->k * sizeof(float), 4);
+    for (int j = 0; l->packed.fine && j < l->n; j++) {
+        pn_linear_row(&l->packed, j, w);
+        for (int i = 0; i < m; i++) {
+            double sum = l->bias ? l->bias[j] : 0;
+            for (int k = 0; k < l->k; k++)
+                sum += (double)x[i * l->k + k] * (double)w[k];
+            worst = fmax(worst, fabs(sum - (double)y[i * l->n + j]));
+        }
+    }
+    CHECK(c, worst < limit, "fine, m=%d n=%d k=%d: off by %g", m, l->n, l->k, worst);
+}
+
 static void check_pools(struct pn_check *c, const struct layer *l, int m, const float *x, const float *y,
                         void *scratch)
 {
@@ -108,9 +125,10 @@ static void check_pools(struct pn_check *c, const struct layer *l, int m, const 
     }
 }
 
-static void check_layer(struct pn_check *c, enum pn_precision p, int m, int n, int k)
+static void check_layer(struct pn_check *c, enum pn_precision p, bool fine, int m, int n, int k)
 {
     struct layer l = layer(c, p, n, k, m % 2 == 0);
+    l.packed.fine = fine;
     float *x = pn_check_alloc(c, (size_t)m * (size_t)k * sizeof(float), 4);
     float *y = pn_check_alloc(c, (size_t)m * (size_t)n * sizeof(float), 4);
     void *scratch = pn_check_alloc(c, pn_linear_scratch(&l.packed, m), 0);
@@ -120,6 +138,7 @@ static void check_layer(struct pn_check *c, enum pn_precision p, int m, int n, i
     check_rows(c, &l);
     check_groups(c, &l);
     check_values(c, &l, m, x, y);
+    check_fine(c, &l, m, x, y);
     check_pools(c, &l, m, x, y, scratch);
     pn_check_release(c, "layer");
 }
@@ -180,7 +199,8 @@ void pn_check_layers(struct pn_check *c)
     for (int k = 1; k <= 40; k++)
         check_scales(c, k);
     for (size_t i = 0; i < PN_ARRAY_LEN(rows); i++) {
-        check_layer(c, PN_INT8, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
-        check_layer(c, PN_F32, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
+        check_layer(c, PN_INT8, false, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
+        check_layer(c, PN_INT8, true, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
+        check_layer(c, PN_F32, false, rows[i], pn_check_int(c, 1, 300), pn_check_int(c, 1, 150));
     }
 }

@@ -76,6 +76,7 @@ static void check_quantize(struct pn_check *c, int k, int top, enum row_kind kin
 /* Both products in one shape: `item` sizes tell them apart. */
 struct product {
     bool int8;
+    int parts; /* rows of `a` that add up to one */
     int m, k, n;
     size_t lda, ldy;
     void *a, *w;
@@ -94,9 +95,9 @@ static void call(const struct pn_kern *kern, const struct product *p, int row, i
             p->k,
             from,
             to,
-            (const uint8_t *)p->a + row * p->lda,
+            (const uint8_t *)p->a + row * p->parts * (int)p->lda,
             p->lda,
-            p->rows + row,
+            p->rows + row * p->parts,
             p->w,
             p->w_scale,
             p->w_sum,
@@ -104,6 +105,7 @@ static void call(const struct pn_kern *kern, const struct product *p, int row, i
             y + row * p->ldy,
             p->ldy,
             p->epilogue,
+            p->parts == 2,
         };
         kern->gemm_u8s8(&g);
     } else {
@@ -167,7 +169,7 @@ static void fill_weights(struct pn_check *c, struct product *p, int j, enum weig
 static void fill_activations(struct pn_check *c, const struct product *p, bool extreme)
 {
     const int top = c->kern->activation_top;
-    for (int i = 0; i < p->m; i++) {
+    for (int i = 0; i < p->m * p->parts; i++) {
         uint8_t *a = (uint8_t *)p->a + i * p->lda;
         p->rows[i] = (struct pn_quant_row){ 0.02f * (1.5f + pn_check_float(c)),
                                             extreme ? top * pn_check_int(c, 0, 1) : pn_check_int(c, 0, top) };
@@ -178,10 +180,11 @@ static void fill_activations(struct pn_check *c, const struct product *p, bool e
 
 static void fill_int8(struct pn_check *c, struct product *p, bool extreme)
 {
-    size_t padded = (size_t)(p->n + 63) / 64 * 64, n_a = (size_t)(p->m - 1) * p->lda + (size_t)p->k;
+    size_t padded = (size_t)(p->n + 63) / 64 * 64;
+    size_t n_rows = (size_t)(p->m * p->parts), n_a = (n_rows - 1) * p->lda + (size_t)p->k;
     p->a = pn_check_alloc(c, n_a, (size_t)pn_check_int(c, 0, 63));
     p->w = pn_check_alloc(c, padded * (size_t)p->k, 0);
-    p->rows = pn_check_alloc(c, (size_t)p->m * sizeof(*p->rows), 0);
+    p->rows = pn_check_alloc(c, n_rows * sizeof(*p->rows), 0);
     p->w_scale = pn_check_alloc(c, padded * sizeof(float), 0);
     p->w_sum = pn_check_alloc(c, padded * sizeof(int32_t), 0);
     fill_activations(c, p, extreme);
@@ -203,10 +206,12 @@ static void fill_f32(struct pn_check *c, struct product *p)
 static struct product product(struct pn_check *c, bool int8, int m, int k, int n, bool extreme)
 {
     size_t padded = (size_t)(n + 63) / 64 * 64;
-    struct product p = { .int8 = int8, .m = m, .k = k, .n = n };
+    struct product p = { .int8 = int8, .parts = 1, .m = m, .k = k, .n = n };
     p.lda = (size_t)k + (size_t)pn_check_int(c, 0, 70);
     if (!int8 && pn_check_int(c, 0, 3) == 0)
         p.lda = (size_t)(k + 2) / 3; /* rows that overlap, as a convolution's */
+    if (int8 && c->kern->activation_top < 255)
+        p.parts = pn_check_int(c, 1, 2);
     p.ldy = (size_t)n + (size_t)pn_check_int(c, 0, 20);
     p.epilogue = (enum pn_epilogue)pn_check_int(c, PN_STORE, PN_ADD);
     p.bias = pn_check_alloc(c, padded * sizeof(float), 0);

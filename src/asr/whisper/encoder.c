@@ -78,6 +78,7 @@ static size_t linear_size(const struct pn_whisper *w)
     const struct pn_whisper_encoder_layer *l = &w->encoder[0];
     size_t size = pn_linear_scratch(&l->fc2, PN_TILE_ROWS);
     size = PN_MAX(size, pn_linear_scratch(&l->fc1, PN_TILE_ROWS));
+    size = PN_MAX(size, pn_linear_scratch(&l->qkv, PN_TILE_ROWS));
     size = PN_MAX(size, pn_linear_scratch(&w->conv1, 2 * PN_TILE_ROWS + 1));
     return PN_MAX(size, pn_linear_scratch(&w->conv2, PN_TILE_ROWS));
 }
@@ -183,33 +184,15 @@ static float *row(float *array, int i, int width)
     return array + (size_t)i * (size_t)width;
 }
 
-/* y = x W^T + b with activations of twice as many bits: what rounding lost is multiplied, too. It may take
- * the place of x. */
-static void linear_fine(const struct pn_encoder_run *r, const struct tile *t, struct pn_linear l,
-                        const float *x, float *lost, float *y)
-{
-    const size_t k = (size_t)l.k, n = (size_t)l.n;
-    pn_linear(&l, t->m, x, k, y, n, PN_STORE, t->linear);
-    if (l.precision != PN_INT8)
-        return;
-    pn_linear_lost(&l, t->m, x, k, t->linear, lost, k);
-    l.bias = r->engine->no_bias;
-    pn_linear(&l, t->m, lost, k, y, n, PN_ADD, t->linear);
-}
-
-/* The tile's attn_ln and its queries, keys and values for `layer`. A few channels are far larger than the
- * others, and 7 bits for these products would cost more than for all others together. */
+/* The tile's attn_ln and its queries, keys and values for `layer`. */
 static void project(struct pn_encoder_run *r, const struct tile *t, int layer)
 {
     const struct pn_whisper_encoder_layer *l = &r->engine->w->encoder[layer];
     const int s = r->engine->w->dims.n_audio_state;
     pn_kern()->layer_norm(t->m, s, row(r->x, t->from, s), (size_t)s, l->attn_ln.gamma, l->attn_ln.beta,
                           PN_WHISPER_EPS, t->norm, (size_t)s);
-    float *to = row(r->wide, t->from, 3 * s);
-    if (pn_linear_coarse(&l->qkv))
-        linear_fine(r, t, l->qkv, t->norm, t->norm, to);
-    else
-        pn_linear(&l->qkv, t->m, t->norm, (size_t)s, to, (size_t)(3 * s), PN_STORE, t->linear);
+    pn_linear(&l->qkv, t->m, t->norm, (size_t)s, row(r->wide, t->from, 3 * s), (size_t)(3 * s), PN_STORE,
+              t->linear);
 }
 
 /* Convolution over rows that overlap: output t of the second reads outputs 2t - 1 .. 2t + 1 of the first;
@@ -282,7 +265,13 @@ static void cross_tile(struct pn_encoder_run *r, const struct tile *t)
     const size_t s = (size_t)w->dims.n_audio_state;
     const float *x = r->x + (size_t)t->from * s;
     float *kv = r->wide + (size_t)t->from * 2 * s;
-    linear_fine(r, t, w->decoder[r->layer].cross_kv, x, t->norm, kv);
+    struct pn_linear l = w->decoder[r->layer].cross_kv;
+    pn_linear(&l, t->m, x, s, kv, 2 * s, PN_STORE, t->linear);
+    if (l.precision != PN_INT8)
+        return;
+    pn_linear_lost(&l, t->m, x, s, t->linear, t->norm, s);
+    l.bias = r->engine->no_bias;
+    pn_linear(&l, t->m, t->norm, s, kv, 2 * s, PN_ADD, t->linear);
 }
 
 static void pack_cross_head(struct pn_encoder_run *r, int head)

@@ -92,7 +92,7 @@ int pn_whisper_engine_new(const struct pn_whisper *w, struct pn_pool *pool, stru
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, (size_t)e->threads * e->scratch_size) == 0)
         e->scratch = scratch;
-    size_t biases = pn_floats(1, PN_MAX(w->encoder[0].qkv.n, w->decoder[0].cross_kv.n) + PN_PANEL);
+    size_t biases = pn_floats(1, w->decoder[0].cross_kv.n + PN_PANEL);
     void *no_bias = NULL;
     if (posix_memalign(&no_bias, 64, biases) == 0)
         e->no_bias = memset(no_bias, 0, biases);

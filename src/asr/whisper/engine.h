@@ -32,7 +32,7 @@ struct pn_whisper_engine {
     const struct pn_whisper *w;
     struct pn_pool *pool;
     int threads;
-    float *no_bias;   /* zeros, as many as qkv and cross_kv have outputs, padded */
+    float *no_bias;   /* zeros, as many as cross_kv has outputs, padded */
     int *align_index; /* [n_text_layer * n_text_head]: place among the alignment heads, or -1 */
 
     pthread_mutex_t mu; /* guards idle */

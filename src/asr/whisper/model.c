@@ -75,6 +75,19 @@ static int bind_vocabulary(void *ctx, const struct pn_packed *packed, struct pn_
     return r < 0 ? r : pn_vocab_new(bpe, l->w->dims.n_vocab, &l->w->vocab, err);
 }
 
+/* Where 7 bits are too few: a few channels of what the encoder's queries, keys and values come from are far
+ * larger than the others, and the decoder, which mostly waits for memory, can have more for little. */
+static void refine(struct pn_whisper *w)
+{
+    for (int i = 0; i < w->dims.n_audio_layer; i++)
+        w->encoder[i].qkv.fine = true;
+    for (int i = 0; i < w->dims.n_text_layer; i++) {
+        struct pn_whisper_decoder_layer *l = &w->decoder[i];
+        l->qkv.fine = l->out.fine = l->cross_q.fine = l->cross_out.fine = l->fc1.fine = l->fc2.fine = true;
+    }
+    w->embedding.fine = true;
+}
+
 /* The weights, from the packed file if there is one that fits. */
 static int load(struct pn_whisper *w, const struct pn_checkpoint *c, const struct pn_whisper_options *opt,
                 struct pn_err *err)
@@ -99,6 +112,7 @@ static int load(struct pn_whisper *w, const struct pn_checkpoint *c, const struc
     pn_whisper_parts(w, &parts);
     int r = pn_pack_open(&job, &w->packed, err);
     pn_parts_done(&parts);
+    refine(w);
     return r;
 }
 

@@ -22,6 +22,7 @@ enum {
     TILE_S8 = 4, /* rows of a tile */
     BLOCK_S8 = 6 * TILE_S8,
     CHUNK = 512,           /* of k whose 16 columns stay in the first cache while tiles take turns */
+    CHUNK_TWO = 128,       /* the same of 64 columns, for two rows */
     CACHED_S8 = 128 << 10, /* bytes of activations that stay in the second */
     ROWS_F32 = 6,
     ROW_BLOCK = 48,
@@ -102,7 +103,7 @@ struct stretch {
     int len;
 };
 
-/* What a tile fetches meanwhile: `lines` (0, 1 or 2) of 64 bytes for every eight of k. */
+/* What a tile fetches meanwhile: `lines` (0, 1, 2 or 4) of 64 bytes for every eight of k. */
 struct fetch {
     const char *from;
     int lines;
@@ -124,6 +125,10 @@ INLINE void tile_s8(const int rows, const int vecs, struct stretch s, const int8
             __builtin_prefetch(f.from, 0, 2);
         if (f.lines > 1)
             __builtin_prefetch(f.from + 64, 0, 2);
+        if (f.lines > 2) {
+            __builtin_prefetch(f.from + 128, 0, 2);
+            __builtin_prefetch(f.from + 192, 0, 2);
+        }
         f.from += 64 * f.lines;
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
@@ -167,14 +172,17 @@ INLINE int32_t (*sums_from(int32_t (*sum)[PN_PANEL], int c))[PN_PANEL]
     return (int32_t(*)[PN_PANEL])(&sum[0][c]);
 }
 
-/* A panel for one or two rows, read straight through, as memory likes it. */
-static void few_s8(int rows, struct stretch s, const int8_t *w, int32_t (*sum)[PN_PANEL])
+/* A panel for two rows, in chunks so small that the second half of their columns is still in the first cache,
+ * each fetching what lies behind it: the next, of this panel or of the next one. */
+static void two_rows_s8(struct stretch s, const int8_t *w, int32_t (*sum)[PN_PANEL])
 {
-    const struct fetch none = { NULL, 0 };
-    if (rows == 1)
-        tile_s8(1, 8, s, w, none, sum);
-    for (int c = 0; rows == 2 && c < PN_PANEL; c += 32)
-        tile_s8(2, 4, s, w + 4 * c, none, sums_from(sum, c));
+    for (int from = 0; from < s.len; from += CHUNK_TWO) {
+        struct stretch at = { s.a + from, s.lda, PN_MIN(CHUNK_TWO, s.len - from) };
+        const int8_t *chunk = w + (size_t)from * PN_PANEL, *next = chunk + CHUNK_TWO * PN_PANEL;
+        for (int c = 0; c < PN_PANEL; c += 32)
+            tile_s8(2, 4, at, chunk + 4 * c, (struct fetch){ (const char *)next + c * CHUNK_TWO, 4 },
+                    sums_from(sum, c));
+    }
 }
 
 /* A chunk of a panel for a block of rows, in tiles as equal as can be. `next`: as many bytes to be fetched,
@@ -193,19 +201,25 @@ static void chunk_s8(int rows, struct stretch s, const int8_t *w, const char *ne
     }
 }
 
-/* Sums of row i, columns from j, to y. */
-static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t *sum)
+/* v + what row i of the activations gives for eight columns from j. */
+INLINE __m256 add_row8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t *sum, __m256 v)
 {
-    const __m256i zero = _mm256_set1_epi32(g->rows[i].zero);
-    const __m256 scale = _mm256_set1_ps(g->rows[i].scale);
+    __m256i w_sum = _mm256_loadu_si256((const __m256i *)(g->w_sum + j));
+    __m256i zero = _mm256_mullo_epi32(w_sum, _mm256_set1_epi32(g->rows[i].zero));
+    __m256i s = _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)sum), zero);
+    __m256 scale = _mm256_mul_ps(_mm256_set1_ps(g->rows[i].scale), _mm256_loadu_ps(g->w_scale + j));
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), scale, v);
+}
+
+/* Sums of row i of the activations, or of rows i and i + 1, columns from j, to y. */
+static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, int32_t (*sum)[PN_PANEL])
+{
+    float *y = g->y + (size_t)(g->paired ? i / 2 : i) * g->ldy + j;
     for (int c = 0; c < PN_PANEL; c += 8) {
-        __m256i w_sum = _mm256_loadu_si256((const __m256i *)(g->w_sum + j + c));
-        __m256i s =
-            _mm256_sub_epi32(_mm256_loadu_si256((const __m256i *)(sum + c)), _mm256_mullo_epi32(w_sum, zero));
-        __m256 v =
-            _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(scale, _mm256_loadu_ps(g->w_scale + j + c)),
-                            _mm256_loadu_ps(g->bias + j + c));
-        finish8(v, g->y + (size_t)i * g->ldy + j + c, g->n_to - j - c, g->epilogue);
+        __m256 v = add_row8(g, i, j + c, &sum[0][c], _mm256_loadu_ps(g->bias + j + c));
+        if (g->paired)
+            v = add_row8(g, i + 1, j + c, &sum[1][c], v);
+        finish8(v, y + c, g->n_to - j - c, g->epilogue);
     }
 }
 
@@ -216,21 +230,24 @@ static void block_s8(const struct pn_gemm_u8s8 *g, int i, int rows, int j, const
     const int8_t *w = g->w + (size_t)j * (size_t)g->k;
     int32_t sum[BLOCK_S8][PN_PANEL];
     memset(sum, 0, (size_t)rows * sizeof(sum[0]));
-    if (rows <= 2)
-        few_s8(rows, s, w, sum);
+    if (rows == 1)
+        tile_s8(1, 8, s, w, (struct fetch){ NULL, 0 }, sum);
+    else if (rows == 2)
+        two_rows_s8(s, w, sum);
     for (int from = 0; rows > 2 && from < g->k; from += CHUNK) {
         size_t at = (size_t)from * PN_PANEL;
         chunk_s8(rows, (struct stretch){ s.a + from, s.lda, PN_MIN(CHUNK, g->k - from) }, w + at,
                  next ? next + at : NULL, sum);
     }
-    for (int r = 0; r < rows; r++)
-        finish_s8(g, i + r, j, sum[r]);
+    for (int r = 0; r < rows; r += g->paired ? 2 : 1)
+        finish_s8(g, i + r, j, sum + r);
 }
 
 /* Rows [from, to), few enough to stay in the second cache while all panels pass over them. */
 static void rows_s8(const struct pn_gemm_u8s8 *g, int from, int to)
 {
     int blocks = (to - from + BLOCK_S8 - 1) / BLOCK_S8, each = (to - from + blocks - 1) / blocks;
+    each += g->paired && each % 2;
     for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
         const int8_t *next = j + PN_PANEL < g->n_to ? g->w + (size_t)(j + PN_PANEL) * (size_t)g->k : NULL;
         for (int i = from; i < to; i += each)
@@ -240,9 +257,9 @@ static void rows_s8(const struct pn_gemm_u8s8 *g, int from, int to)
 
 static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
 {
-    int most = PN_MAX(BLOCK_S8, CACHED_S8 / PN_MAX(g->k, 1));
-    for (int i = 0; i < g->m; i += most)
-        rows_s8(g, i, PN_MIN(i + most, g->m));
+    int rows = g->paired ? 2 * g->m : g->m, most = PN_MAX(BLOCK_S8, CACHED_S8 / PN_MAX(g->k, 1) / 2 * 2);
+    for (int i = 0; i < rows; i += most)
+        rows_s8(g, i, PN_MIN(i + most, rows));
 }
 
 /* ---- f32 ---- */
