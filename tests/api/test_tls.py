@@ -506,7 +506,7 @@ def test_one_file_and_one_that_is_over(start_server, ca):
     both.write_text(cert.read_text() + key.read_text())
     time.sleep(1)
     s = start_server({"TLS_CERT": both, "PINNA_MAX_HTTP_CONNECTIONS": 8})
-    assert "the certificate has expired" in s.stderr()
+    wait_until(lambda: "the certificate has expired" in s.stderr(), T, "a warning")
     tls = ca.client(check_hostname=False, verify_mode=ssl.CERT_NONE)
     with Conn(s.port, T, tls=tls) as c:
         assert c.request("GET", "/health").status == 200
