@@ -59,28 +59,29 @@ static float weight(const float *w, int i, int k)
     return i < k && isfinite(w[i]) ? w[i] : 0;
 }
 
-/* The larger of what the positive and the negative weights of the group at i sum to (kern.h). */
-static float group_sum(const float *w, int i, int k)
+/* The scale that the group at i needs (kern.h). Rounding adds half a step at most to each of its four
+ * weights, so those of a sign may sum to 2 less before; weights are divided first, as their sum might not be
+ * finite. */
+static float group_scale(const float *w, int i, int k)
 {
     float up = 0, down = 0;
     for (int b = 0; b < 4; b++) {
-        float v = weight(w, i + b / 2 * 4 + b % 2, k);
+        float v = weight(w, i + b / 2 * 4 + b % 2, k) / (PN_MAX_GROUP - 2);
         up += fmaxf(v, 0);
         down += fmaxf(-v, 0);
     }
     return fmaxf(up, down);
 }
 
-/* Rounding adds half a step at most to each of a group's four weights, so they may sum to 2 less before. */
 static float channel_scale(const float *w, int k)
 {
-    float top = 0, group = 0;
+    float top = 0, scale = 0;
     for (int i = 0; i < k; i++)
         top = fmaxf(top, fabsf(weight(w, i, k)));
     for (int i = 0; i < k; i += 2)
         if (i % 8 < 4)
-            group = fmaxf(group, group_sum(w, i, k));
-    return fmaxf(top / 127.0f, group / (PN_MAX_GROUP - 2));
+            scale = fmaxf(scale, group_scale(w, i, k));
+    return fmaxf(top / 127.0f, scale);
 }
 
 static int8_t quantized(float w, float scale)
