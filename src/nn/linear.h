@@ -25,9 +25,9 @@ struct pn_linear {
 
 /* Bytes of a packed layer, a multiple of 64; 0 when n or k are out of range (1..2^24, 1..PN_MAX_K). */
 size_t pn_linear_packed_size(enum pn_precision p, int n, int k);
-/* Packs w [n][k] row-major and bias [n] (NULL: none) into `block`. int8: rounded to
- * nearest even, with a scale per output channel: max|w| / 127, or as much more as it takes to keep the sums
- * of PN_MAX_GROUP (kern.h). Trained weights, most of them far below the largest, hardly ever need that. */
+/* Packs w [n][k] row-major and bias [n] (NULL: none) into `block`. int8: rounded to nearest even, with a
+ * scale per output channel: max|w| / 127, or as much more as it takes to keep the sums of PN_MAX_GROUP
+ * (kern.h). */
 void pn_linear_pack(enum pn_precision p, int n, int k, const float *w, const float *bias, void *block);
 /* As pn_linear_pack for output channels [from, from + rows) only (from a multiple of 64), so that a large
  * matrix can be packed in pieces; `w` and `bias` begin at channel `from`. */
