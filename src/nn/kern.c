@@ -18,6 +18,7 @@ static const struct level LEVELS[] = {
     { 0, pn_kern_attention_c },
 #if defined(__x86_64__)
     { PN_CPU_AVX2, pn_kern_linear_avx2 },
+    { PN_CPU_AVX2, pn_kern_linear_f32_avx2 },
     { PN_CPU_AVX2, pn_kern_vec_avx2 },
     { PN_CPU_AVX2, pn_kern_attention_avx2 },
     { PN_CPU_AVX2, pn_kern_small_avx2 },

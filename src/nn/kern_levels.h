@@ -11,7 +11,8 @@ void pn_kern_vec_c(struct pn_kern *k);
 void pn_kern_attention_c(struct pn_kern *k);
 
 /* x86-64 */
-void pn_kern_linear_avx2(struct pn_kern *k);
+void pn_kern_linear_avx2(struct pn_kern *k); /* gemm_u8s8, quantize_row */
+void pn_kern_linear_f32_avx2(struct pn_kern *k);
 void pn_kern_vec_avx2(struct pn_kern *k);
 void pn_kern_attention_avx2(struct pn_kern *k);
 void pn_kern_small_avx2(struct pn_kern *k);    /* small_attention */

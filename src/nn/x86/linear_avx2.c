@@ -1,22 +1,19 @@
-/* linear_avx2.c - products with AVX2 and FMA.
+/* linear_avx2.c - products of bytes with AVX2, and how activations become bytes.
  *
  * AVX2 multiplies u8 by s8 and adds pairs in 16 bits. With activations up to 127 and packed weights' groups
  * of PN_MAX_GROUP (kern.h) even two such pairs fit, so five instructions add 64 products to 32-bit sums,
  * exactly. A panel of weights passes over blocks of rows in tiles of 4 rows x 16 columns, the weights as
- * operands in memory, while the next panel is fetched from wherever it lies. Register tiles in f32 are 6
- * x 16. Fewer rows have wider tiles; every tile in f32 sums over k in the same order.
+ * operands in memory, while the next panel is fetched from wherever it lies. Fewer rows have wider tiles.
  *
- * The loops over a tile are unrolled by pragma, and the integer step is written in assembly: else gcc keeps
- * sums in memory. */
+ * The loops over a tile are unrolled by pragma, and the step is written in assembly: else gcc keeps sums in
+ * memory. */
 #include "nn/kern_levels.h"
 #include "nn/quantize.h"
-#include "nn/x86/math_avx2.h"
+#include "nn/x86/store_avx2.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum {
     TILE_S8 = 4, /* rows of a tile */
@@ -24,52 +21,11 @@ enum {
     CHUNK = 512,           /* of k whose 16 columns stay in the first cache while tiles take turns */
     CHUNK_TWO = 128,       /* the same of 64 columns, for two rows */
     CACHED_S8 = 128 << 10, /* bytes of activations that stay in the second */
-    ROWS_F32 = 6,
-    ROW_BLOCK = 48,
 };
 
-/* The first `left` of eight lanes. */
-INLINE __m256i lanes(int left)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(left), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
+/* ---- products ---- */
 
-INLINE __m256 epilogue(__m256 v, __m256 old, enum pn_epilogue e)
-{
-    switch (e) {
-    case PN_STORE:
-        return v;
-    case PN_GELU:
-        return pn_gelu_avx2(v);
-    case PN_RELU:
-        return _mm256_max_ps(_mm256_setzero_ps(), v); /* NaN stays: it is the second operand */
-    case PN_ADD:
-        return _mm256_add_ps(old, v);
-    }
-    PN_UNREACHABLE();
-}
-
-/* `left` columns of y are still wanted; any more than eight are the next call's. */
-INLINE void finish8(__m256 v, float *y, int left, enum pn_epilogue e)
-{
-    if (left >= 8) {
-        _mm256_storeu_ps(y, epilogue(v, e == PN_ADD ? _mm256_loadu_ps(y) : v, e));
-    } else if (left > 0) {
-        __m256i mask = lanes(left);
-        _mm256_maskstore_ps(y, mask, epilogue(v, e == PN_ADD ? _mm256_maskload_ps(y, mask) : v, e));
-    }
-}
-
-/* How many of `left` rows the next tile takes, so that the fewest tiles do, as equal as can be. */
-static int tile_rows(int left, int most)
-{
-    int tiles = (left + most - 1) / most;
-    return (left + tiles - 1) / tiles;
-}
-
-/* ---- int8 ---- */
-
-INLINE __m256i quad(const uint8_t *p)
+PN_AVX2_INLINE __m256i quad(const uint8_t *p)
 {
     int32_t q;
     memcpy(&q, p, 4);
@@ -77,7 +33,7 @@ INLINE __m256i quad(const uint8_t *p)
 }
 
 /* acc += the products of two quads of activations and of weights. */
-INLINE void add_two_quads(__m256i *acc, __m256i x, __m256i y, const int8_t *w)
+PN_AVX2_INLINE void add_two_quads(__m256i *acc, __m256i x, __m256i y, const int8_t *w)
 {
     __m256i t, u;
     __asm__("vpmaddubsw %[v], %[x], %[t]\n\t"
@@ -90,7 +46,7 @@ INLINE void add_two_quads(__m256i *acc, __m256i x, __m256i y, const int8_t *w)
               [w] "m"(*(const __m256i *)(w + 4 * PN_PANEL)), [ones] "x"(_mm256_set1_epi16(1)));
 }
 
-INLINE __m256i add_quad(__m256i acc, __m256i x, const int8_t *w)
+PN_AVX2_INLINE __m256i add_quad(__m256i acc, __m256i x, const int8_t *w)
 {
     __m256i t = _mm256_maddubs_epi16(x, _mm256_load_si256((const __m256i *)w));
     return _mm256_add_epi32(acc, _mm256_madd_epi16(t, _mm256_set1_epi16(1)));
@@ -110,8 +66,8 @@ struct fetch {
 };
 
 /* sum[r][8v ...] += a w for `vecs` times eight columns. */
-INLINE void tile_s8(const int rows, const int vecs, struct stretch s, const int8_t *w, struct fetch f,
-                    int32_t (*sum)[PN_PANEL])
+PN_AVX2_INLINE void tile_s8(const int rows, const int vecs, struct stretch s, const int8_t *w, struct fetch f,
+                            int32_t (*sum)[PN_PANEL])
 {
     __m256i acc[TILE_S8][8];
 #pragma GCC unroll 8
@@ -167,7 +123,7 @@ static void tile_rows_s8(int rows, struct stretch s, const int8_t *w, struct fet
 }
 
 /* Columns [c, PN_PANEL) of a panel's sums. */
-INLINE int32_t (*sums_from(int32_t (*sum)[PN_PANEL], int c))[PN_PANEL]
+PN_AVX2_INLINE int32_t (*sums_from(int32_t (*sum)[PN_PANEL], int c))[PN_PANEL]
 {
     return (int32_t(*)[PN_PANEL])(&sum[0][c]);
 }
@@ -193,7 +149,7 @@ static void chunk_s8(int rows, struct stretch s, const int8_t *w, const char *ne
         const char *half = next ? next + (c + 8) * s.len : NULL;
         struct fetch f = { next ? next + c * s.len : NULL, !next ? 0 : rows <= TILE_S8 ? 2 : 1 };
         for (int n, from = 0; from < rows; from += n) {
-            n = tile_rows(rows - from, TILE_S8);
+            n = pn_tile_rows(rows - from, TILE_S8);
             struct stretch at = { s.a + (size_t)from * s.lda, s.lda, s.len };
             tile_rows_s8(n, at, w + 4 * c, f, sums_from(sum + from, c));
             f = half && from == 0 ? (struct fetch){ half, 1 } : (struct fetch){ NULL, 0 };
@@ -202,7 +158,7 @@ static void chunk_s8(int rows, struct stretch s, const int8_t *w, const char *ne
 }
 
 /* v + what row i of the activations gives for eight columns from j. */
-INLINE __m256 add_row8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t *sum, __m256 v)
+PN_AVX2_INLINE __m256 add_row8(const struct pn_gemm_u8s8 *g, int i, int j, const int32_t *sum, __m256 v)
 {
     __m256i w_sum = _mm256_loadu_si256((const __m256i *)(g->w_sum + j));
     __m256i zero = _mm256_mullo_epi32(w_sum, _mm256_set1_epi32(g->rows[i].zero));
@@ -219,7 +175,7 @@ static void finish_s8(const struct pn_gemm_u8s8 *g, int i, int j, int32_t (*sum)
         __m256 v = add_row8(g, i, j + c, &sum[0][c], _mm256_loadu_ps(g->bias + j + c));
         if (g->paired)
             v = add_row8(g, i + 1, j + c, &sum[1][c], v);
-        finish8(v, y + c, g->n_to - j - c, g->epilogue);
+        pn_store8_avx2(v, y + c, g->n_to - j - c, g->epilogue);
     }
 }
 
@@ -262,100 +218,9 @@ static void gemm_u8s8(const struct pn_gemm_u8s8 *g)
         rows_s8(g, i, PN_MIN(i + most, rows));
 }
 
-/* ---- f32 ---- */
-
-/* Rows [i, i + rows), columns from j. `next`: as many bytes to be fetched meanwhile as are read, or NULL. */
-INLINE void tile_f32(const int rows, const int vecs, const struct pn_gemm_f32 *g, int i, int j,
-                     const char *next)
-{
-    const float *a = g->a + (size_t)i * g->lda;
-    const float *w = g->w + (size_t)(j / PN_PANEL) * PN_PANEL * (size_t)g->k + j % PN_PANEL;
-    __m256 acc[ROWS_F32][8];
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            acc[r][v] = _mm256_setzero_ps();
-    for (int k = 0; k < g->k; k++, w += PN_PANEL) {
-        __m256 b[8];
-        if (next) {
-            __builtin_prefetch(next, 0, 2);
-            next += 32 * vecs;
-        }
-        for (int v = 0; v < vecs; v++)
-            b[v] = _mm256_loadu_ps(w + 8 * v);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            __m256 x = _mm256_broadcast_ss(a + (size_t)r * g->lda + k);
-            for (int v = 0; v < vecs; v++)
-                acc[r][v] = _mm256_fmadd_ps(x, b[v], acc[r][v]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++)
-            finish8(_mm256_add_ps(acc[r][v], _mm256_loadu_ps(g->bias + j + 8 * v)),
-                    g->y + (size_t)(i + r) * g->ldy + j + 8 * v, g->n_to - j - 8 * v, g->epilogue);
-}
-
-/* Columns [j, j + 64) of one or two rows, the weights read as memory likes it. */
-static void rows_few_f32(const struct pn_gemm_f32 *g, int i, int j, int rows)
-{
-    if (rows == 1)
-        tile_f32(1, 8, g, i, j, NULL);
-    for (int c = 0; rows == 2 && c < PN_PANEL; c += 32)
-        tile_f32(2, 4, g, i, j + c, NULL);
-}
-
-/* Columns [j, j + 16) of up to six rows. */
-static void tile_rows_f32(const struct pn_gemm_f32 *g, int i, int j, int rows, const char *next)
-{
-    if (rows == 6)
-        tile_f32(6, 2, g, i, j, next);
-    else if (rows == 5)
-        tile_f32(5, 2, g, i, j, next);
-    else if (rows == 4)
-        tile_f32(4, 2, g, i, j, next);
-    else if (rows == 3)
-        tile_f32(3, 2, g, i, j, next);
-    else if (rows == 2)
-        tile_f32(2, 2, g, i, j, next);
-    else
-        tile_f32(1, 2, g, i, j, next);
-}
-
-/* Columns [j, j + 64) of a block of rows; `next`: the next panel, or NULL. */
-static void block_f32(const struct pn_gemm_f32 *g, int i, int rows, int j, const char *next)
-{
-    if (rows <= 2) {
-        rows_few_f32(g, i, j, rows);
-        return;
-    }
-    for (int c = 0; c < PN_PANEL; c += 16)
-        for (int n, from = 0; from < rows; from += n) {
-            n = tile_rows(rows - from, ROWS_F32);
-            const char *fetch = next && from == 0 ? next + (size_t)c * sizeof(float) * (size_t)g->k : NULL;
-            tile_rows_f32(g, i + from, j + c, n, fetch);
-        }
-}
-
-/* A block of rows stays in the second-level cache while the panel's columns pass over it; during the last,
- * the next panel is fetched. */
-static void gemm_f32(const struct pn_gemm_f32 *g)
-{
-    for (int j = g->n_from; j < g->n_to; j += PN_PANEL) {
-        const char *next = NULL;
-        if (j + PN_PANEL < g->n_to)
-            next = (const char *)(g->w + (size_t)(j + PN_PANEL) * (size_t)g->k);
-        for (int i = 0; i < g->m; i += ROW_BLOCK) {
-            int rows = PN_MIN(ROW_BLOCK, g->m - i);
-            block_f32(g, i, rows, j, i + rows == g->m ? next : NULL);
-        }
-    }
-}
-
 /* ---- activations ---- */
 
-INLINE float min8(__m256 v)
+PN_AVX2_INLINE float min8(__m256 v)
 {
     __m128 x = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     x = _mm_min_ps(x, _mm_movehl_ps(x, x));
@@ -367,7 +232,7 @@ static bool range(const float *x, int k, float *ret_low, float *ret_high)
 {
     __m256 low = _mm256_setzero_ps(), high = low, nan = low;
     for (int i = 0; i < k; i += 8) {
-        __m256 v = k - i >= 8 ? _mm256_loadu_ps(x + i) : _mm256_maskload_ps(x + i, lanes(k - i));
+        __m256 v = k - i >= 8 ? _mm256_loadu_ps(x + i) : _mm256_maskload_ps(x + i, pn_lanes_avx2(k - i));
         low = _mm256_min_ps(v, low);
         high = _mm256_max_ps(v, high);
         nan = _mm256_or_ps(nan, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
@@ -385,7 +250,7 @@ struct steps {
 };
 
 /* Eight activations as bytes in the low half. */
-INLINE __m128i quantize8(__m256 x, struct steps s)
+PN_AVX2_INLINE __m128i quantize8(__m256 x, struct steps s)
 {
     __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(x, s.inverse)), s.zero);
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
@@ -408,7 +273,7 @@ static void quantize_row(const float *x, int k, int top, uint8_t *q, struct pn_q
         _mm_storel_epi64((__m128i *)(q + i), quantize8(_mm256_loadu_ps(x + i), s));
     if (i < k) {
         uint8_t last[16];
-        _mm_storeu_si128((__m128i *)last, quantize8(_mm256_maskload_ps(x + i, lanes(k - i)), s));
+        _mm_storeu_si128((__m128i *)last, quantize8(_mm256_maskload_ps(x + i, pn_lanes_avx2(k - i)), s));
         memset(last + (k - i), 0, (size_t)(8 - (k - i)));
         memcpy(q + i, last, (size_t)((k + 3) / 4 * 4 - i));
     }
@@ -419,5 +284,4 @@ void pn_kern_linear_avx2(struct pn_kern *k)
     k->activation_top = 127;
     k->quantize_row = quantize_row;
     k->gemm_u8s8 = gemm_u8s8;
-    k->gemm_f32 = gemm_f32;
 }
