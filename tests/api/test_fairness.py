@@ -14,7 +14,7 @@ from wire import Conn, Part, form_type, get, head, multipart, upload, wait_until
 
 DATA = ROOT / "tests" / "data"
 T = 120 * FACTOR
-SECONDS = {"offline": 150 if SANITIZER else 600, "micro": 90 if SANITIZER else 300}
+SECONDS = {"offline": 150 if SANITIZER else 600, "micro": 300}
 CLIPS = {"offline": DATA / "paraformer/wav/d02.wav", "micro": DATA / "clips/01.wav"}
 
 
@@ -54,7 +54,7 @@ def recognise(server, model, audio):
     return r.json()
 
 
-@pytest.mark.parametrize("model", CLIPS)
+@pytest.mark.parametrize("model", ["offline"] if SANITIZER else CLIPS)
 def test_a_clip_does_not_wait_for_a_long_file(server, model):
     path, seconds = CLIPS[model], SECONDS[model]
     minutes = wav(path, seconds)
