@@ -97,18 +97,17 @@ if has plain && [ -e build-test/pinna ]; then
     step test-browser pytests test-browser test tests/browser
 fi
 
-# Side by side, about a core each.
-if has asan && build asan; then
-    unit_and_api asan 'not load' &
+# Side by side, about a core each: AddressSanitizer takes as long as the two others.
+if has asan; then
+    build asan && unit_and_api asan 'not load' &
 fi
-if has tsan && build tsan; then
-    unit_and_api tsan threads &
+if has tsan; then
+    build tsan && unit_and_api tsan threads
 fi
-wait
-
 if has fuzz && build fuzz; then
     step fuzz tests/fuzz/run.sh build-fuzz "${FUZZ_TEST_SECONDS:-5}" "$results/fuzz.xml"
 fi
+wait
 
 echo "test.sh: $((SECONDS - began)) s"
 exec "$python" scripts/tally.py "$results"
