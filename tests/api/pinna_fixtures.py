@@ -150,13 +150,18 @@ def servers_are_well():
         s.check()
 
 
+def copy_models(folder, models):
+    """Name in `folder` -> model of tests/data/paraformer."""
+    for name, model in models.items():
+        shutil.copytree(DATA / "paraformer" / "models" / model, folder / name)
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory):
     """Settings of servers whose words do not matter: a model that answers within milliseconds. It takes the
     English clips for Mandarin, always in the same way."""
     folder = tmp_path_factory.mktemp("small")
-    for name in ("offline", "streaming"):
-        shutil.copytree(DATA / "paraformer" / "models" / f"micro-{name}", folder / name)
+    copy_models(folder, {"offline": "micro-offline", "streaming": "micro-streaming"})
     return {"MODEL_DIR": folder, "WHISPER_MODEL": "offline", "MODEL_NAME": "streaming"}
 
 
@@ -172,13 +177,15 @@ def micro_models(tmp_path_factory):
     """Settings of a server with the small trained models of tests/data: a Paraformer that streams for live
     audio, one that corrects it and hears files, a detector, random punctuation, a Whisper ("micro")."""
     folder = tmp_path_factory.mktemp("models")
-    for name, model in {
-        "offline": "micro-offline",
-        "streaming": "micro-streaming",
-        "fsmn-vad": "micro-vad",
-        "ct-punc": "rand-punc",
-    }.items():
-        shutil.copytree(DATA / "paraformer" / "models" / model, folder / name)
+    copy_models(
+        folder,
+        {
+            "offline": "micro-offline",
+            "streaming": "micro-streaming",
+            "fsmn-vad": "micro-vad",
+            "ct-punc": "rand-punc",
+        },
+    )
     unpack_whisper(folder)
     return {
         "MODEL_DIR": folder,

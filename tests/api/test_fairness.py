@@ -2,13 +2,12 @@
 server is is told by its count of steps, not by time."""
 import concurrent.futures
 import io
-import shutil
 import wave
 
 import pytest
 
 import prometheus
-from pinna_fixtures import unpack_whisper
+from pinna_fixtures import copy_models, unpack_whisper
 from server_process import FACTOR, ROOT, SANITIZER
 from wire import Conn, Part, form_type, get, head, multipart, upload, wait_until
 
@@ -22,7 +21,7 @@ CLIPS = {"offline": DATA / "paraformer/wav/d02.wav", "micro": DATA / "clips/01.w
 def server(start_module_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     unpack_whisper(folder)
-    shutil.copytree(DATA / "paraformer" / "models" / "micro-offline", folder / "offline")
+    copy_models(folder, {"offline": "micro-offline"})
     settings = {"MODEL_DIR": folder, "WHISPER_MODEL": "micro", "MODEL_NAME": "offline", "PINNA_PRECISION": "f32"}
     return start_module_server(settings)
 
