@@ -247,6 +247,28 @@ static void test_load(void **state)
     stop(s);
 }
 
+/* The first to come after a crowd that was too large has left is not made to pay for it. */
+static void test_overload_leaves_with_its_speakers(void **state)
+{
+    (void)state;
+    struct pn_scheduler *s = start();
+    struct pn_stream *held = hold(s), *talks = open_stream(s, &LIVE_WANT);
+    feed_units(s, talks, 1);
+    step(6000000);
+    fake_clock_pass(3000000);
+    assert_int_equal(pn_scheduler_load(s).level, PN_LOAD_FULL);
+    let_go();
+    wait_for_steps(2);
+    assert_int_equal(pn_scheduler_load(s).level, PN_LOAD_FULL);
+    pn_scheduler_close(s, talks);
+    struct pn_stream *later = open_stream(s, &LIVE_WANT);
+    assert_int_equal(pn_scheduler_load(s).level, PN_LOAD_FINE);
+    assert_true(pn_scheduler_load(s).lag_s == 0);
+    pn_scheduler_close(s, later);
+    pn_scheduler_close(s, held);
+    stop(s);
+}
+
 /* A file that waits, however long, is no lag. */
 static void test_files_are_no_load(void **state)
 {
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_a_short_file_does_not_wait_for_a_long_one),
         cmocka_unit_test(test_a_long_file_is_not_starved),
         cmocka_unit_test(test_load),
+        cmocka_unit_test(test_overload_leaves_with_its_speakers),
         cmocka_unit_test(test_files_are_no_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
