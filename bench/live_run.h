@@ -22,7 +22,8 @@ struct live_result {
     double heard_s;
     double server_cores, own_cores, server_mb;
     int phase_ms; /* where chunks are complete, by the server's time stamps; -1: not known */
-    bool holds;   /* p99 of a chunk under 600 ms, no growing lag, nobody refused or lost */
+    bool holds; /* p99 of a chunk under 600 ms, of a final text under 1200; no growing lag; nobody refused or
+                   lost */
 };
 
 /* Connects `n` speakers, lets them begin within `spread_ms`, and counts for `seconds` from then on. `pid`:

@@ -5,21 +5,29 @@
 
 #include <math.h>
 
-static const double LAG_MEAN_S = 1, BUSY_MEAN_S = 3; /* how far back averages reach */
+static const double LAG_MEAN_S = 1, BUSY_MEAN_S = 3, EACH_MEAN_S = 5; /* how far back averages reach */
 static const double LAG_BEHIND_S = 0.2;
 static const double LAG_FULL_S = 0.5, LAG_ROOM_S = 0.25; /* full above, room again below */
 static const double LAG_BUSY_S = 0.15;                   /* below it a busy machine keeps up */
 static const double BUSY_FULL = 0.97, BUSY_ROOM = 0.9;   /* with one stream more */
-static const double BUSY_FAR = 1.3,
-                    BUSY_NEAR = 1.15; /* the same, before anybody has had to wait: many came at once */
+static const double BUSY_FAR = 1.4,
+                    BUSY_NEAR = 1.2; /* the same, before anybody has had to wait: many came at once */
 static const double LAG_TOO_LONG_S = 5, LAG_FALLS_S = 0.1;
-static const double CROWDED = 0.8; /* of the time for live streams while files wait */
+static const double UNSTEADY = 0.2; /* part of the streams that have come or gone lately */
+static const double CROWDED = 0.8;  /* of the time for live streams while files wait */
 static const double MOST_PACE = 8, SLOWER = 1.5, FASTER = 1.25;
 enum { SECOND = 1000000 };
 
 void pn_load_meter_init(struct pn_load_meter *m, int64_t now_us)
 {
     *m = (struct pn_load_meter){ .at_us = now_us, .paced_us = now_us, .pace = 1 };
+}
+
+void pn_load_meter_all_gone(struct pn_load_meter *m, int64_t now_us)
+{
+    double each = m->each;
+    pn_load_meter_init(m, now_us);
+    m->each = each;
 }
 
 static void approach(double *mean, double value, double elapsed_s, double reach_s)
@@ -30,7 +38,16 @@ static void approach(double *mean, double value, double elapsed_s, double reach_
 /* With one stream more. Nobody is refused for being the first. */
 static double forecast(const struct pn_load_meter *m)
 {
-    return m->n_live > 0.3 && m->look.n_live > 0 ? m->must * (m->look.n_live + 1) / m->n_live : 0;
+    return m->look.n_live > 0 ? m->each * (m->look.n_live + 1) : 0;
+}
+
+/* Streams that wait would take more than they get; those that have just come, more than they do. */
+static void learn_each(struct pn_load_meter *m, double must, double elapsed_s)
+{
+    bool steady = fabs(m->look.n_live - m->n_live) < UNSTEADY * m->look.n_live;
+    if (!steady || m->lag_s > LAG_BEHIND_S)
+        return;
+    approach(&m->each, must / m->look.n_live, elapsed_s, EACH_MEAN_S);
 }
 
 static void judge_room(struct pn_load_meter *m)
@@ -67,6 +84,7 @@ static void advance(struct pn_load_meter *m, int64_t now_us, double must, double
     approach(&m->files_wait, m->look.files_wait, elapsed_s, BUSY_MEAN_S);
     approach(&m->must, must, elapsed_s, BUSY_MEAN_S);
     approach(&m->any, any, elapsed_s, BUSY_MEAN_S);
+    learn_each(m, must, elapsed_s);
     m->at_us = now_us;
     judge_room(m);
     set_pace(m);

@@ -2,9 +2,9 @@
  * level, a pace for drafts, and advice to end a stream. Pure: time is told, not read. One thread at a time.
  *
  * Averages are exponential ones over time. The lag is that of the stream that waits longest at any moment;
- * how busy the machine is leaves out what may be left out. Were another stream let in, that would grow by the
- * streams' mean: with the lag it says whether there is room for one. Long steps that many streams share keep
- * a machine busy without making anybody wait, so being busy alone says nothing. */
+ * how busy the machine is leaves out what may be left out. What a stream takes of it is learned while nobody
+ * has to wait, and remembered: with the lag it says whether there is room for another. Long steps that many
+ * streams share keep a machine busy without making anybody wait, so being busy alone says nothing. */
 #ifndef PN_ASR_LOAD_H
 #define PN_ASR_LOAD_H
 
@@ -35,10 +35,11 @@ struct pn_load_look {
 struct pn_load_meter {
     int64_t at_us; /* what follows is up to date until then */
     struct pn_load_look look;
-    double lag_s; /* averages */
-    double n_live;
-    double must, any;  /* shares of the time that live streams' steps take: what must be done, all */
-    double files_wait; /* share of the time */
+    double lag_s, n_live; /* averages */
+    double must, any;     /* shares of the time that live streams' steps take: what must be done, all */
+    double files_wait;    /* share of the time */
+    double
+        each; /* a stream's share of what must be done; from 0 on, so who has not been seen long is let in */
     double pace;
     int64_t paced_us; /* when it was set */
     bool full;
@@ -47,6 +48,8 @@ struct pn_load_meter {
 };
 
 void pn_load_meter_init(struct pn_load_meter *m, int64_t now_us);
+/* The last live stream has gone: how it fared says nothing about those who come next; what it took does. */
+void pn_load_meter_all_gone(struct pn_load_meter *m, int64_t now_us);
 void pn_load_meter_look(struct pn_load_meter *m, int64_t now_us, const struct pn_load_look *look);
 /* A step that ended now; `must` and `any`: the live streams' shares of it, 0..1. */
 void pn_load_meter_step(struct pn_load_meter *m, int64_t now_us, int64_t took_us, double must, double any);

@@ -294,8 +294,8 @@ static void unlink_stream(struct pn_scheduler *s, struct pn_stream *st)
     *(st->prev ? &st->prev->next : &s->first) = st->next;
     *(st->next ? &st->next->prev : &s->last) = st->prev;
     s->n_live -= st->live;
-    if (st->live && s->n_live == 0) /* how they fared says nothing about those who come next */
-        pn_load_meter_init(&s->load, pn_now_us());
+    if (st->live && s->n_live == 0)
+        pn_load_meter_all_gone(&s->load, pn_now_us());
 }
 
 int pn_scheduler_open(struct pn_scheduler *s, struct pn_recognizer *r, const struct pn_recognition *want,

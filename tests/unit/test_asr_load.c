@@ -93,11 +93,11 @@ static void test_forecast(void **state)
 {
     (void)state;
     struct machine x = machine(8, 0.18, 0.9);
-    go_on(&x, 20);
+    go_on(&x, 40);
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
     assert_true(fabs(load(&x).busy - 0.9) < 0.01);
     x = machine(8, 0.18, 0.5);
-    go_on(&x, 20);
+    go_on(&x, 40);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
 }
 
@@ -106,7 +106,7 @@ static void test_newcomers_count_at_once(void **state)
 {
     (void)state;
     struct machine x = machine(4, 0.18, 0.4);
-    go_on(&x, 20);
+    go_on(&x, 40);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
     x.look.n_live = 9;
     go_on(&x, 0.02);
@@ -120,16 +120,40 @@ static void test_a_crowd(void **state)
 {
     (void)state;
     struct machine x = machine(4, 0, 0.4);
-    go_on(&x, 20);
-    for (int n = 5; n < 12; n++) {
+    go_on(&x, 40);
+    for (int n = 5; n < 13; n++) {
         x.look.n_live = n;
         assert_int_equal(load(&x).level, PN_LOAD_FINE);
     }
-    x.look.n_live = 13;
+    x.look.n_live = 15;
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
-    x.must = 0.5; /* a shared step costs thirteen little more than four */
+    x.must = 0.5; /* a shared step costs fifteen little more than four */
     go_on(&x, 10);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
+}
+
+/* What one takes is known from those before: a crowd that comes at once is let in up to that. Those who had
+ * to wait took less than they would have, and those that had just come. */
+static void test_a_crowd_after_a_pause(void **state)
+{
+    (void)state;
+    struct machine x = machine(8, 0, 0.4);
+    go_on(&x, 40);
+    x.look.n_live = 60;
+    x.must = x.any = 0;
+    go_on(&x, 1);
+    x.look.lag_s = 2;
+    x.must = x.any = 1;
+    go_on(&x, 20);
+    assert_int_equal(load(&x).level, PN_LOAD_FULL);
+    pn_load_meter_all_gone(&x.m, x.now_us);
+    for (int n = 0; n < 26; n++) {
+        x.look = (struct pn_load_look){ .n_live = n };
+        pn_load_meter_look(&x.m, x.now_us, &x.look);
+        assert_int_equal(load(&x).level, PN_LOAD_FINE);
+    }
+    x.look.n_live = 32;
+    assert_int_equal(load(&x).level, PN_LOAD_FULL);
 }
 
 /* Large steps that nobody waits for: more streams would only make them larger. */
@@ -167,7 +191,7 @@ static void test_reading_in_between(void **state)
 {
     (void)state;
     struct machine x = machine(8, 0.18, 0.9);
-    go_on(&x, 20);
+    go_on(&x, 40);
     for (int i = 0; i < 1000; i++) { /* reading changes nothing */
         x.now_us += 10000;
         assert_true(fabs(load(&x).busy - 0.9) < 0.01);
@@ -269,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_newcomers_count_at_once),
         cmocka_unit_test(test_a_crowd),
+        cmocka_unit_test(test_a_crowd_after_a_pause),
         cmocka_unit_test(test_busy_alone_is_not_full),
         cmocka_unit_test(test_what_may_be_left_out_is_no_load),
         cmocka_unit_test(test_the_first_is_never_refused),
