@@ -10,8 +10,8 @@ static const double LAG_BEHIND_S = 0.2;
 static const double LAG_FULL_S = 0.5, LAG_ROOM_S = 0.25; /* full above, room again below */
 static const double LAG_BUSY_S = 0.15;                   /* below it a busy machine keeps up */
 static const double BUSY_FULL = 0.97, BUSY_ROOM = 0.9;   /* with one stream more */
-static const double BUSY_FAR = 1.4,
-                    BUSY_NEAR = 1.2; /* the same, before anybody has had to wait: many came at once */
+static const double BUSY_FAR = 1.25,
+                    BUSY_NEAR = 1.15; /* the same, before anybody has had to wait: many came at once */
 static const double LAG_TOO_LONG_S = 5, LAG_FALLS_S = 0.1;
 static const double UNSTEADY = 0.2; /* part of the streams that have come or gone lately */
 static const double CROWDED = 0.8;  /* of the time for live streams while files wait */

@@ -121,13 +121,13 @@ static void test_a_crowd(void **state)
     (void)state;
     struct machine x = machine(4, 0, 0.4);
     go_on(&x, 40);
-    for (int n = 5; n < 13; n++) {
+    for (int n = 5; n < 12; n++) {
         x.look.n_live = n;
         assert_int_equal(load(&x).level, PN_LOAD_FINE);
     }
-    x.look.n_live = 15;
+    x.look.n_live = 13;
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
-    x.must = 0.5; /* a shared step costs fifteen little more than four */
+    x.must = 0.5; /* a shared step costs thirteen little more than four */
     go_on(&x, 10);
     assert_int_equal(load(&x).level, PN_LOAD_FINE);
 }
@@ -147,12 +147,12 @@ static void test_a_crowd_after_a_pause(void **state)
     go_on(&x, 20);
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
     pn_load_meter_all_gone(&x.m, x.now_us);
-    for (int n = 0; n < 26; n++) {
+    for (int n = 0; n < 24; n++) {
         x.look = (struct pn_load_look){ .n_live = n };
         pn_load_meter_look(&x.m, x.now_us, &x.look);
         assert_int_equal(load(&x).level, PN_LOAD_FINE);
     }
-    x.look.n_live = 32;
+    x.look.n_live = 28;
     assert_int_equal(load(&x).level, PN_LOAD_FULL);
 }
 
