@@ -524,13 +524,12 @@ def test_one_file_and_one_that_is_over(start_server, ca):
 
 
 @pytest.mark.threads
-def test_draining(start_server, ca, speech):
+def test_draining(start_server, ca, long_clip):
     """Running work is finished and its answer arrives; sockets are closed with 1001; then the program ends."""
     s = start_server({"TORCH_NUM_THREADS": 1}, tls=ca.issue("draining"))
     s.tls = ca.client()
     w = Ws(s.port, timeout=T, tls=s.tls)
-    clip = for_a_child(speech["Front_Left"])
-    job = start_upload(s, clip)
+    job = start_upload(s, for_a_child(long_clip))
     wait_until(lambda: metric(s, "pinna_jobs_running") == 1, T, "it runs")
     s.signal(signal.SIGTERM)
     assert w.read_close() == (1001, "the service is stopping")
