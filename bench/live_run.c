@@ -249,9 +249,8 @@ static void judge(const struct run *r, struct live_result *ret)
     for (int i = 0; i < r->n; i++)
         ret->lost += r->speakers[i].state == LIVE_WAITING;
     ret->phase_ms = phase_of(r);
-    double p99 = t->chunk.n > 0 ? ret->chunk.p99 : ret->final.p99 - r->opt->protocol->silence_ms;
-    double final_ms =
-        ret->final.p99 - r->opt->protocol->silence_ms; /* tells what chunks without stamps hide */
+    double final_ms = ret->final.p99 - r->opt->protocol->silence_ms; /* tells what unstamped chunks hide */
+    double p99 = t->chunk.n > 0 ? ret->chunk.p99 : final_ms;
     ret->holds = felt->n > 0 && p99 < LIMIT_MS && final_ms < FINAL_MS && ret->slope_ms < GROWS_MS &&
                  ret->refused == 0 && ret->failed == 0 && ret->lost == 0;
 }

@@ -38,8 +38,7 @@ struct pn_load_meter {
     double lag_s, n_live; /* averages */
     double must, any;     /* shares of the time that live streams' steps take: what must be done, all */
     double files_wait;    /* share of the time */
-    double
-        each; /* a stream's share of what must be done; from 0 on, so who has not been seen long is let in */
+    double each;          /* a stream's share of what must be done; 0 until one was seen */
     double pace;
     int64_t paced_us; /* when it was set */
     bool full;
